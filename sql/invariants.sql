@@ -1,0 +1,43 @@
+-- Each row that comes back is a broken promise. Run it at any time:
+--   psql -f sql/invariants.sql
+SELECT 'task without a due row, an open attempt or an end' AS broken, t.id::text AS what
+FROM task t
+WHERE NOT EXISTS (SELECT FROM due d WHERE d.task_id = t.id)
+  AND NOT EXISTS (SELECT FROM task_end e WHERE e.task_id = t.id)
+  AND NOT EXISTS (SELECT FROM attempt a WHERE a.task_id = t.id
+                  AND (a.outcome IS NULL OR a.outcome = 'succeeded'))
+UNION ALL
+SELECT 'task with a due row and an open attempt', d.task_id::text
+FROM due d JOIN attempt a ON a.task_id = d.task_id AND a.outcome IS NULL
+UNION ALL
+SELECT 'ended task that still waits', d.task_id::text
+FROM due d JOIN task_end e ON e.task_id = d.task_id
+UNION ALL
+SELECT 'ended task with an open attempt', a.task_id::text
+FROM attempt a JOIN task_end e ON e.task_id = a.task_id WHERE a.outcome IS NULL
+UNION ALL
+SELECT 'two open attempts of one task', task_id::text
+FROM attempt WHERE outcome IS NULL GROUP BY task_id HAVING count(*) > 1
+UNION ALL
+SELECT 'task that succeeded and waits, runs or ended otherwise', s.task_id::text
+FROM attempt s
+WHERE s.outcome = 'succeeded'
+  AND (EXISTS (SELECT FROM due d WHERE d.task_id = s.task_id)
+       OR EXISTS (SELECT FROM task_end e WHERE e.task_id = s.task_id)
+       OR EXISTS (SELECT FROM attempt a WHERE a.task_id = s.task_id AND a.token > s.token))
+UNION ALL
+SELECT 'row of a task that is not there', task_id::text
+FROM (SELECT task_id FROM due UNION ALL SELECT task_id FROM attempt UNION ALL
+      SELECT task_id FROM task_end UNION ALL SELECT task_id FROM task_tag) r
+WHERE NOT EXISTS (SELECT FROM task t WHERE t.id = r.task_id)
+UNION ALL
+SELECT 'waiting task whose last token is not its last attempt', d.task_id::text
+FROM due d
+WHERE d.token <> coalesce((SELECT max(a.token) FROM attempt a WHERE a.task_id = d.task_id), 0)
+UNION ALL
+SELECT 'started before it was assigned', task_id::text FROM attempt WHERE started_at < assigned_at
+UNION ALL
+SELECT 'assigned before it was due', a.task_id::text
+FROM attempt a JOIN task t ON t.id = a.task_id WHERE a.assigned_at < t.run_at
+UNION ALL
+SELECT 'not exactly one master row', count(*)::text FROM master HAVING count(*) <> 1;

@@ -1,0 +1,59 @@
+-- Hands due tasks of one lane (queue and priority) to executors: they leave `due` and become open
+-- attempts. Settles: a master that is no longer one (the lease row is held FOR SHARE, a take-over
+-- waits for it and then wins), an executor being marked dead at the same moment (its node row is
+-- held FOR KEY SHARE, marking takes it FOR UPDATE), a cancel of the same task (SKIP LOCKED).
+-- Rows are found by index order and deleted by ctid: the planner has one choice.
+-- $1 owner, $2 epoch, $3 queue, $4 priority, $5 $6 cursor, $7 executors, $8 how many each takes,
+-- $9 the inbox number before the first, $10 how young a heartbeat must be, in ms.
+WITH lease AS MATERIALIZED (
+    SELECT true AS held FROM master
+    WHERE owner = $1::uuid AND epoch = $2::bigint AND expires_at > clock_timestamp()
+    FOR SHARE
+), live AS MATERIALIZED (
+    SELECT e.executor, e.share
+    FROM unnest($7::uuid[], $8::int[]) AS e(executor, share)
+    CROSS JOIN LATERAL (
+        SELECT true FROM node n
+        WHERE n.id = e.executor AND n.dead_at IS NULL
+          AND n.heartbeat_at > clock_timestamp() - $10::bigint * interval '1 ms'
+        FOR KEY SHARE
+    ) AS alive
+    WHERE EXISTS (SELECT FROM lease)
+), taker AS MATERIALIZED (
+    SELECT array_agg(executor) AS who, array_agg(upto - share) AS first, max(upto) AS upto
+    FROM (SELECT executor, share, sum(share) OVER (ROWS UNBOUNDED PRECEDING)::int AS upto
+          FROM live) AS l
+), instant AS MATERIALIZED (
+    SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM live) AS after_the_locks
+), picked AS MATERIALIZED (
+    SELECT d.ctid AS place, d.task_id, d.token, d.run_at
+    FROM due d
+    WHERE d.queue = $3::text AND d.priority = $4::smallint
+      AND d.run_at <= (SELECT now FROM instant)
+      AND (d.run_at, d.task_id) > ($5::timestamptz, $6::uuid)
+    ORDER BY d.run_at, d.task_id
+    LIMIT (SELECT coalesce(upto, 0) FROM taker)
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM due d USING (SELECT *, row_number() OVER ()::int AS n FROM picked) AS p
+    WHERE d.ctid = p.place
+    RETURNING p.n, p.task_id, p.token, p.run_at
+), given AS (
+    INSERT INTO attempt (task_id, token, executor, inbox, assigned_at)
+    SELECT g.task_id, g.token + 1, t.who[width_bucket(g.n - 1, t.first)], $9::bigint + g.n,
+           (SELECT now FROM instant)
+    FROM gone g CROSS JOIN taker t
+    RETURNING task_id, token, executor, inbox
+)
+SELECT coalesce((SELECT held FROM lease), false) AS held,
+       (SELECT now FROM instant) AS now,
+       ARRAY(SELECT task_id FROM given) AS task_ids,
+       ARRAY(SELECT token FROM given) AS tokens,
+       ARRAY(SELECT executor FROM given) AS executors,
+       (SELECT run_at FROM gone ORDER BY n DESC LIMIT 1) AS last_run_at,
+       (SELECT task_id FROM gone ORDER BY n DESC LIMIT 1) AS last_task_id,
+       (SELECT d.run_at FROM due d
+        WHERE d.queue = $3::text AND d.priority = $4::smallint
+          AND d.run_at > (SELECT now FROM instant)
+        ORDER BY d.run_at LIMIT 1) AS next_run_at,
+       ARRAY(SELECT executor FROM live) AS live_executors;

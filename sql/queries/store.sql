@@ -1,0 +1,61 @@
+-- Stores a batch of scheduled tasks and moves the offsets of the partitions they came from, in one
+-- transaction. Settles: two consumers that both believe they own a partition (the offset names its
+-- old value: of the loser's partition nothing is stored), the same id twice (the first one stays),
+-- and a key used again for another request (kept in `rejected`).
+-- $1-$5 partitions: slot, topic, partition, offset before, offset after; $6 Kafka's cluster id;
+-- $7-$21 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
+-- timeout_ms, payload, work, tags, fingerprint;
+-- $22-$28 records that cannot be stored: slot, position, task_id, code, detail, key, bytes.
+WITH moved AS MATERIALIZED (
+    UPDATE ingest_offset o SET next = f.next, updated_at = clock_timestamp()
+    FROM unnest($1::int[], $2::text[], $3::int[], $4::bigint[], $5::bigint[])
+         AS f(slot, topic, partition, before, next)
+    WHERE o.topic = f.topic AND o.partition = f.partition AND o.next = f.before
+      AND o.cluster_id = $6::text
+    RETURNING f.slot, o.topic, o.partition
+), asked AS MATERIALIZED (
+    SELECT a.*
+    FROM unnest($7::int[], $8::bigint[], $9::uuid[], $10::text[], $11::text[], $12::text[],
+                $13::smallint[], $14::timestamptz[], $15::timestamptz[], $16::text[],
+                $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bytea[])
+         AS a(slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
+              timeout_ms, payload, work, tags, fingerprint)
+    WHERE a.slot = ANY (ARRAY(SELECT slot FROM moved))
+), stored AS (
+    INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
+                      size, payload, work, tags, fingerprint)
+    SELECT id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
+           coalesce(octet_length(payload), 0) + coalesce(octet_length(work), 0),
+           payload::jsonb, work::jsonb, tags::jsonb, fingerprint
+    FROM asked
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, queue, priority, run_at, tags
+), waiting AS (
+    INSERT INTO due (task_id, queue, priority, run_at, token, spent)
+    SELECT id, queue, priority, run_at, 0, 0 FROM stored
+), tagged AS (
+    INSERT INTO task_tag (tag, run_at, task_id)
+    SELECT DISTINCT t.tag, s.run_at, s.id
+    FROM stored s CROSS JOIN LATERAL jsonb_array_elements_text(s.tags) AS t(tag)
+    WHERE s.tags IS NOT NULL
+), reused AS (
+    INSERT INTO rejected (topic, partition, position, task_id, code, detail)
+    SELECT m.topic, m.partition, a.position, a.id, 'idempotency-key-reused',
+           'the idempotency key was used before for a different request'
+    FROM asked a
+    JOIN moved m ON m.slot = a.slot
+    CROSS JOIN LATERAL (SELECT t.fingerprint FROM task t WHERE t.id = a.id LIMIT 1) AS t
+    WHERE a.fingerprint IS NOT NULL AND t.fingerprint IS DISTINCT FROM a.fingerprint
+    ON CONFLICT DO NOTHING
+    RETURNING task_id
+), refused AS (
+    INSERT INTO rejected (topic, partition, position, task_id, code, detail, key, bytes)
+    SELECT m.topic, m.partition, r.position, r.task_id, r.code, r.detail, r.key, r.bytes
+    FROM unnest($22::int[], $23::bigint[], $24::uuid[], $25::text[], $26::text[], $27::bytea[],
+                $28::bytea[]) AS r(slot, position, task_id, code, detail, key, bytes)
+    JOIN moved m ON m.slot = r.slot
+    ON CONFLICT DO NOTHING
+)
+SELECT ARRAY(SELECT slot FROM moved) AS moved_slots,
+       ARRAY(SELECT id FROM stored) AS stored_ids,
+       ARRAY(SELECT task_id FROM reused) AS reused_ids;
