@@ -159,7 +159,7 @@ static bool units_read(const char **at, const struct unit *units, size_t count, 
             number = number * 10 + ((*at)[i] - '0');
         *at += length;
         if (character(at, ".,") && !(broken = !fraction(at, &part_us)))
-            broken = strncmp(*at, units[count - 1].name, strlen(units[count - 1].name)) != 0;
+            broken = units[count - 1].ms != 1000 || **at != *units[count - 1].name;
         while (next < count && (strncmp(*at, units[next].name, strlen(units[next].name)) ||
                                 (!strcmp(units[next].name, "m") && (*at)[1] == 's')))
             next++;
