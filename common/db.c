@@ -186,13 +186,14 @@ static void refuse(struct db *db, struct call *call, const PGresult *rows)
               call->kind == CALL_QUERY ? query_texts[call->query].name : "");
     if (call->preparing)
         db->prepared[call->query] = false;
+    bool session = call->kind == CALL_SESSION;
     answer(call, NULL, &fault);
+    if (session) /* one that cannot be set up is of no use */
+        lose(db, fault.text);
 }
 
-static void session_done(struct db *db, const struct fault *fault)
+static void session_done(struct db *db)
 {
-    if (fault)
-        return; /* a session that cannot be set up ends with its connection */
     db->ready = true;
     db->wait_us = 0;
     db->told_ms = 0;
@@ -232,7 +233,7 @@ static void take_results(struct db *db)
 
             pop_call(db);
             if (session)
-                session_done(db, NULL);
+                session_done(db);
         } else if (rows) {
             take_result(db, call, rows);
         } else if (call->kind == CALL_SCRIPT) {

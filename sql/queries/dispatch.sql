@@ -4,7 +4,8 @@
 -- held FOR KEY SHARE, marking takes it FOR UPDATE), a cancel of the same task (SKIP LOCKED).
 -- Rows are found by index order and deleted by ctid: the planner has one choice.
 -- $1 owner, $2 epoch, $3 queue, $4 priority, $5 $6 cursor, $7 executors, $8 how many each takes,
--- $9 the inbox number before the first, $10 how young a heartbeat must be, in ms.
+-- $9 the inbox number before the first, $10 how young a heartbeat must be, in ms. An executor may
+-- stand in $7 several times. It also answers what the executors said they would take.
 WITH lease AS MATERIALIZED (
     SELECT true AS held FROM master
     WHERE owner = $1::uuid AND epoch = $2::bigint AND expires_at > clock_timestamp()
@@ -44,6 +45,10 @@ WITH lease AS MATERIALIZED (
            (SELECT now FROM instant)
     FROM gone g CROSS JOIN taker t
     RETURNING task_id, token, executor, inbox
+), said AS MATERIALIZED (
+    SELECT s.executor, s.credits, s.read_upto
+    FROM (SELECT DISTINCT executor FROM live) AS l
+    CROSS JOIN LATERAL (SELECT * FROM executor_state s WHERE s.executor = l.executor LIMIT 1) AS s
 )
 SELECT coalesce((SELECT held FROM lease), false) AS held,
        (SELECT now FROM instant) AS now,
@@ -56,4 +61,6 @@ SELECT coalesce((SELECT held FROM lease), false) AS held,
         WHERE d.queue = $3::text AND d.priority = $4::smallint
           AND d.run_at > (SELECT now FROM instant)
         ORDER BY d.run_at LIMIT 1) AS next_run_at,
-       ARRAY(SELECT executor FROM live) AS live_executors;
+       ARRAY(SELECT executor FROM said) AS said_executors,
+       ARRAY(SELECT credits FROM said) AS said_credits,
+       ARRAY(SELECT read_upto FROM said) AS said_read_upto;
