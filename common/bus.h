@@ -53,8 +53,11 @@ void bus_close(struct bus *bus, int wait_ms);
 bool bus_send(struct bus *bus, const struct bus_message *message, bus_reply *reply, void *data,
               struct fault *fault);
 
-int bus_waiting(const struct bus *bus);    /* messages without an answer */
-bool bus_is_up(const struct bus *bus);     /* a broker answered lately */
+int bus_waiting(const struct bus *bus); /* messages without an answer */
+bool bus_is_up(const struct bus *bus);  /* brokers are connected, and none of what was asked failed */
+
+/* Kafka's cluster id, NULL while it is not known. Lives as long as the bus. */
+const char *bus_cluster(struct bus *bus);
 
 struct bus_topic {
     const char *name;

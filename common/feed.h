@@ -21,8 +21,8 @@ struct feed_owner {
     void (*assigned)(void *data, const char *topic, int32_t partition);
     /* No longer ours; what is under way must not be stored any more (the offset guards it). */
     void (*revoked)(void *data, const char *topic, int32_t partition);
-    /* One record; the message is destroyed when this returns. */
-    void (*received)(void *data, const rd_kafka_message_t *message);
+    /* One record, of a partition that was begun; the owner gives it to rd_kafka_message_destroy. */
+    void (*received)(void *data, rd_kafka_message_t *message);
     /* The burst of records that was at hand is over: a good moment to store. */
     void (*drained)(void *data);
     void (*gap)(void *data, const char *topic, int32_t partition, const struct fault *fault);
@@ -36,6 +36,10 @@ void feed_close(struct feed *feed); /* leaves the group; takes NULL */
 
 #define FEED_FIRST INT64_C(-2) /* from the oldest record there is */
 
+/*
+ * Delivers from here on; also for one that was begun before. A record of the former place may still
+ * come once: the owner compares offsets.
+ */
 void feed_begin(struct feed *feed, const char *topic, int32_t partition, int64_t offset);
 
 /* While paused nothing is received, and the membership of the group is kept. */
