@@ -37,12 +37,15 @@ wait_until()
 step_pid=
 
 # Runs a command with its output kept in a file and shown only when it fails; people see a line
-# that counts the seconds. The command must not rely on `set -e`: see bash's manual on `||`.
+# that counts the seconds. The command must not rely on `set -e`: see bash's manual on `||`. It
+# gets a process group of its own, so that Ctrl-C reaches it by end_step only, and then whole.
 step()
 {
     local what=$1 log=$2 began=$SECONDS status=0
     shift 2
-    "$@" >"$log" 2>&1 </dev/null &
+    set -m
+    "$@" >"$log" 2>&1 </dev/null 9>&- &
+    set +m
     step_pid=$!
     show_progress "$what" "$step_pid" "$began"
     wait "$step_pid" || status=$?
@@ -84,7 +87,7 @@ end_step()
 {
     if [[ -n $step_pid ]]; then
         progress_line $'\n'
-        kill "$step_pid" 2>/dev/null || true
+        kill -- "-$step_pid" 2>/dev/null || true
         wait "$step_pid" 2>/dev/null || true
     fi
 }
@@ -149,14 +152,18 @@ record()
 }
 
 # spawn RECORD OUTPUT COMMAND...: starts a command in a session of its own, with its record and
-# its output in those files; the output of the start before is kept beside it as .old.
+# its output in those files; the output of the start before is kept beside it as .old. The child
+# writes the record itself before it becomes the command: nothing ever runs without one.
 spawn()
 {
     local record=$1 output=$2
     shift 2
+    rm -f "$record"
     [[ ! -e $output ]] || mv -f "$output" "$output.old"
-    setsid "$@" >"$output" 2>&1 </dev/null 9>&- &
-    record "$record" $!
+    # shellcheck disable=SC2016  # for the inner shell
+    setsid bash -c 'source "$1"; record "$2" $$; shift 2; exec "$@"' spawn \
+        "${BASH_SOURCE[0]}" "$record" "$@" >"$output" 2>&1 </dev/null 9>&- &
+    wait_until 10 test -e "$record"
 }
 
 # stop_recorded RECORD SECONDS [SIGNAL]: asks a recorded process to end, waits, and at the end of
@@ -167,8 +174,8 @@ stop_recorded()
     if pid=$(recorded "$record"); then
         kill -"$signal" "$pid" 2>/dev/null || true
         if ! wait_until "$patience" is_gone "$record"; then
-            say "${record##*/}: did not stop within $patience s, killed"
-            kill -KILL "$pid" 2>/dev/null || true
+            say "$record: process $pid did not stop within $patience s: killing it"
+            kill -KILL "$pid" || true
             wait_until 5 is_gone "$record" || return 1
         fi
     fi
@@ -177,14 +184,25 @@ stop_recorded()
 
 # --- Packages ---------------------------------------------------------------------------------
 
-# Those of the named Debian packages that are not installed.
+# What a script needs is a list of `KIND:NAME=PACKAGE`: a command, a library that pkg-config knows,
+# or a file (a pattern), and the Debian package that brings it. What is there already need not have
+# come by that package, nor by any.
+is_there()
+{
+    local name=${1#*:}
+    case $1 in
+    command:*) command -v "$name" >/dev/null ;;
+    library:*) pkg-config --exists "$name" 2>/dev/null ;;
+    file:*) compgen -G "$name" >/dev/null ;;
+    esac
+}
+
 missing_packages()
 {
-    local name
-    for name; do
-        dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed ||
-            echo "$name"
-    done
+    local need
+    for need; do
+        is_there "${need%=*}" || echo "${need##*=}"
+    done | sort -u
 }
 
 # The command that makes one root, where it does so without asking: nothing for root itself.
@@ -215,7 +233,9 @@ apt_update()
     as_root apt-get -o DPkg::Lock::Timeout=120 update
 }
 
-# Installs what is missing of the named packages; does not touch apt when nothing is.
+# Installs what is missing; does not touch apt when nothing is.
+lists_are_read=
+
 need_packages()
 {
     local log=$1 missing
@@ -229,7 +249,8 @@ need_packages()
         die 'packages are missing, and installing them needs root' \
             "Run: sudo apt-get install --no-install-recommends ${missing[*]}" 'then start again.'
     say "Packages to install: ${missing[*]}"
-    step 'Reading the package lists' "$log" apt_update || die_of_apt
+    [[ -n $lists_are_read ]] || step 'Reading the package lists' "$log" apt_update || die_of_apt
+    lists_are_read=yes
     step "Installing ${#missing[@]} packages" "$log" apt_install "${missing[@]}" || die_of_apt
 }
 
@@ -240,12 +261,14 @@ die_of_apt()
         'fetched once all are there. With one: run "apt-get update" by hand and look at its errors.'
 }
 
-# What building Rota takes, and what running it on this machine takes.
-# shellcheck disable=SC2034  # read by the scripts that source this file
-build_packages=(gcc libc6-dev meson ninja-build pkg-config libpq-dev librdkafka-dev
-    libmicrohttpd-dev libjson-c-dev libsystemd-dev libcurl4-openssl-dev libglib2.0-dev
-    libcmocka-dev)
+# shellcheck disable=SC2034  # the lists are read by the scripts that source this file
+build_needs=(command:gcc=gcc file:/usr/include/stdlib.h=libc6-dev command:meson=meson
+    command:ninja=ninja-build command:pkg-config=pkg-config library:libpq=libpq-dev
+    library:rdkafka=librdkafka-dev library:libmicrohttpd=libmicrohttpd-dev
+    library:json-c=libjson-c-dev library:libsystemd=libsystemd-dev
+    library:libcurl=libcurl4-openssl-dev library:glib-2.0=libglib2.0-dev)
 # shellcheck disable=SC2034
-server_packages=(postgresql postgresql-client)
+server_needs=('file:/usr/lib/postgresql/*/bin/postgres=postgresql' command:psql=postgresql-client
+    command:setpriv=util-linux)
 # shellcheck disable=SC2034
-kafka_packages=(default-jre-headless maven)
+kafka_needs=(command:java=default-jre-headless command:mvn=maven)

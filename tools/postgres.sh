@@ -5,6 +5,7 @@
 #
 #   tools/postgres.sh start DIR PORT    PORT 0: any free one; makes the cluster where there is none
 #   tools/postgres.sh url DIR           prints how to connect, password included
+#   tools/postgres.sh sql DIR STATEMENT runs a statement in the database `postgres`
 #   tools/postgres.sh status DIR        exit 0 while it runs
 #   tools/postgres.sh stop DIR          ends it; the data stay
 #   tools/postgres.sh remove DIR        ends it and removes the data
@@ -100,8 +101,15 @@ write_url()
 # The password goes through the environment: a command line can be read by everybody.
 query()
 {
-    PGPASSWORD=$(<"$dir/password") "$bin/psql" -XqAt -h 127.0.0.1 -p "$port" -U rota -d postgres \
+    PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(<"$dir/password") "$bin/psql" -XqAt -h 127.0.0.1 -p "$port" -U rota -d postgres \
         -c "$1"
+}
+
+sql()
+{
+    bin=$(programs)
+    port=$(sed 's,.*:\([0-9]*\)/.*,\1,' "$dir/url")
+    query "$1"
 }
 
 # False until it answers; ends the script where it has given up.
@@ -179,6 +187,7 @@ main()
     stop) stop ;;
     status) is_running "$dir/pid" ;;
     url) cat "$dir/url" ;;
+    sql) sql "${3:?which statement?}" ;;
     remove) remove ;;
     *) usage >&2; exit 2 ;;
     esac
