@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "common/cleanup.h"
 #include "common/uuid.h"
 
 #include <stdbool.h>
@@ -22,14 +23,14 @@
 #define ARGS_MOST 32
 
 enum args_type { /* element types of arrays: their object identifiers in pg_type */
-    ARGS_BOOL = 16,
-    ARGS_BYTEA = 17,
-    ARGS_INT8 = 20,
-    ARGS_INT2 = 21,
-    ARGS_INT4 = 23,
-    ARGS_TEXT = 25,
-    ARGS_TIME = 1184, /* timestamptz */
-    ARGS_UUID = 2950,
+                 ARGS_BOOL = 16,
+                 ARGS_BYTEA = 17,
+                 ARGS_INT8 = 20,
+                 ARGS_INT2 = 21,
+                 ARGS_INT4 = 23,
+                 ARGS_TEXT = 25,
+                 ARGS_TIME = 1184, /* timestamptz */
+                 ARGS_UUID = 2950,
 };
 
 struct args {
@@ -54,7 +55,7 @@ void args_int4(struct args *args, int32_t value);
 void args_int8(struct args *args, int64_t value);
 void args_time(struct args *args, int64_t unix_us);
 void args_uuid(struct args *args, const struct uuid *value);
-void args_text(struct args *args, const char *value); /* NULL: null */
+void args_text(struct args *args, const char *value);               /* NULL: null */
 void args_bytes(struct args *args, const void *bytes, size_t size); /* NULL: null; also for text */
 
 void args_array(struct args *args, enum args_type type);
