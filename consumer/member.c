@@ -16,6 +16,8 @@ struct member {
     bool joined, asking, leaving;
     int64_t asked_us;
     sd_event_source *beat;
+    void (*left)(void *data);
+    void *left_data;
 };
 
 static void on_joined(void *data, const PGresult *rows, const struct fault *fault)
@@ -104,16 +106,28 @@ struct member *member_start(sd_event *loop, struct db *db, const struct config *
     return member;
 }
 
-void member_leave(struct member *member)
+static void on_left(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct member *member = data;
+
+    (void)rows, (void)fault;
+    member->left(member->left_data);
+}
+
+void member_leave(struct member *member, void (*done)(void *data), void *data)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
 
     member->leaving = true;
-    if (!member->joined)
+    member->left = done;
+    member->left_data = data;
+    if (!member->joined) {
+        done(data);
         return;
+    }
     args_uuid(&args, &member->id);
     args_text(&args, "stopped");
-    db_call(member->db, QUERY_NODE_LEAVE, &args, NULL, NULL);
+    db_call(member->db, QUERY_NODE_LEAVE, &args, on_left, member);
 }
 
 void member_stop(struct member *member)

@@ -23,8 +23,8 @@ struct member_owner {
 struct member *member_start(sd_event *loop, struct db *db, const struct config *config,
                             const struct member_owner *owner);
 
-/* Signs off; the answer is not waited for. */
-void member_leave(struct member *member);
+/* Signs off; `done` is called when the database knows or cannot. */
+void member_leave(struct member *member, void (*done)(void *data), void *data);
 void member_stop(struct member *member);
 
 const struct uuid *member_id(const struct member *member); /* nil before the first `joined` */
