@@ -101,8 +101,8 @@ write_url()
 # The password goes through the environment: a command line can be read by everybody.
 query()
 {
-    PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(<"$dir/password") "$bin/psql" -XqAt -h 127.0.0.1 -p "$port" -U rota -d postgres \
-        -c "$1"
+    PGPASSWORD=$(<"$dir/password") PGOPTIONS='-c client_min_messages=warning' \
+        "$bin/psql" -XqAt -h 127.0.0.1 -p "$port" -U rota -d postgres -c "$1"
 }
 
 sql()
