@@ -555,6 +555,16 @@ bool config_read(struct config *ret, enum program program, int count, char **arg
     return true;
 }
 
+bool config_read_token(char **ret, struct fault *fault)
+{
+    const char *path = getenv("ROTA_TOKEN_FILE"), *token = NULL;
+
+    if (path && *path && !read_file(path, &token, fault))
+        return fault_while(fault, "ROTA_TOKEN_FILE");
+    *ret = (char *)(uintptr_t)token;
+    return true;
+}
+
 static bool is_loopback(const char *address)
 {
     return !strncmp(address, "127.", 4) || !strncmp(address, "[::1]", 5) ||

@@ -61,6 +61,9 @@ struct config {
 bool config_read(struct config *ret, enum program program, int count, char **arguments,
                  bool *finished, struct fault *fault);
 
+/* The file that ROTA_TOKEN_FILE names, read anew; NULL where it is not set. To be freed. */
+bool config_read_token(char **ret, struct fault *fault);
+
 /* A non-loopback address without a token is refused unless ROTA_INSECURE=yes. */
 bool config_check_exposure(const struct config *config, struct fault *fault);
 

@@ -1,8 +1,9 @@
 /*
  * Counters, gauges and histograms of this process, as rows of one table in metrics.c.
  *
- * Label values are fixed: a series is a row or, for histograms, a row with its buckets. Text format
- * 0.0.4 of Prometheus, or OpenMetrics 1.0.0 where asked for.
+ * Label values are fixed: a series is a row or, for histograms, a row with its buckets. Rows of one
+ * name have one kind and one help text. Text format 0.0.4 of Prometheus, or OpenMetrics 1.0.0 where
+ * asked for. Counting is an addition in an array, and any thread may do it.
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 /* X(identifier, name, kind, labels or "", help) */
 #define METRICS(X)                                                                                 \
     X(HTTP_REQUESTS_2XX, "rota_http_requests_total", COUNTER, "code=\"2xx\"", "requests answered") \
+    X(HTTP_REQUESTS_3XX, "rota_http_requests_total", COUNTER, "code=\"3xx\"", "requests answered") \
     X(HTTP_REQUESTS_4XX, "rota_http_requests_total", COUNTER, "code=\"4xx\"", "requests answered") \
     X(HTTP_REQUESTS_5XX, "rota_http_requests_total", COUNTER, "code=\"5xx\"", "requests answered") \
     X(HTTP_IN_FLIGHT, "rota_http_requests_in_flight", GAUGE, "", "requests without an answer")     \
@@ -83,5 +85,8 @@ void metrics_set(enum metric metric, double value);
 double metrics_get(enum metric metric); /* histograms: how many were observed */
 void metrics_observe(enum metric metric, double seconds);
 
-/* The whole page, to be freed. Adds rota_build_info, process_* and the node. */
+/* producer, consumer, executor: the label of rota_node_info. A constant text. */
+void metrics_set_role(const char *role);
+
+/* The whole page, to be freed. Adds rota_build_info, rota_node_info and process_*. */
 char *metrics_write(bool open_metrics, size_t *size);

@@ -47,16 +47,26 @@ struct problems {
     } list[PROBLEMS_MOST];
 };
 
-/* `pointer` without the leading '#': "/delay". */
+/*
+ * `pointer` is a JSON Pointer without the leading '#': "/delay", "" for the whole body. It is
+ * percent-encoded here; '~' and '/' within a member's name are the caller's to escape (RFC 6901).
+ */
 void problems_add(struct problems *problems, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The body: type, title, status, detail, instance, request_id, errors where `problems` is given. */
+/*
+ * The body: type (/problems/<slug>), title, status, detail, instance, request_id, and errors where
+ * `problems` is given. All but the first may be NULL. Further members may be added to it.
+ */
 struct json_object *problem_json(enum problem problem, const char *request_id, const char *instance,
                                  const char *detail, const struct problems *problems);
 
-/* Answers the request with it. */
+/* Answers the request with it; 503 comes with Retry-After. */
 void problem_reply(struct web_request *request, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void problem_reply_list(struct web_request *request, enum problem problem,
                         const struct problems *problems);
+
+/* Answers with a body made by problem_json, and puts it. */
+void problem_reply_json(struct web_request *request, enum problem problem,
+                        struct json_object *body);

@@ -3,8 +3,17 @@
  * /readyz, /metrics and /version.
  *
  * A main fills a `struct service_program` and calls service_run. Signals are blocked before any
- * thread starts: TERM and INT begin the stop, HUP opens the log anew and reads the token file again,
- * a second TERM ends at once.
+ * thread starts: TERM and INT begin the stop, HUP opens the log anew and reads the token file
+ * again, a second TERM or INT ends at once.
+ *
+ * A stop: /readyz answers 503 and everything else goes on, `drain` is called, and when the program
+ * says service_stopped, or ROTA_SHUTDOWN_TIMEOUT has passed, the loop is left, `close` is called
+ * and the page is closed. A start that fails is one line on stderr: exit status 2 where a setting
+ * is wrong (FAULT_REJECTED), else 1. With --healthcheck nothing is opened: the program that runs is
+ * asked for /readyz, and the exit status says what it answered.
+ *
+ * /readyz?verbose lists the checks, ?exclude=name leaves one out; /healthz is the same. /startupz
+ * is 200 once all checks have passed. These and /livez need no token.
  */
 #pragma once
 
@@ -22,10 +31,11 @@ struct service_program {
     enum program program;
     /* Opens everything; `data` of the program is returned through it. */
     bool (*start)(struct service *service, void **data, struct fault *fault);
-    /* The stop was asked for: take nothing new, finish, then call service_stopped. */
+    /* The stop was asked for: take nothing new, finish, then call service_stopped. May be NULL. */
     void (*drain)(void *data);
+    /* Closes what start opened, also where start failed on its way and set `data`. May be NULL. */
     void (*close)(void *data);
-    const struct web_route *routes; /* besides those of every program */
+    const struct web_route *routes; /* besides those of every program; called with `data` */
     size_t route_count;
 };
 
@@ -38,7 +48,7 @@ struct web *service_web(struct service *service);
 
 void service_add_check(struct service *service, const char *name, service_check *check, void *data);
 
-/* All is done that drain was to do: leave the loop. Also called when the limit passes. */
+/* All is done that drain was to do: leave the loop. */
 void service_stopped(struct service *service);
 
 /* Leaves the loop at once with a fault that is logged; exit status 1. */
