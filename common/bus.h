@@ -54,18 +54,20 @@ bool bus_send(struct bus *bus, const struct bus_message *message, bus_reply *rep
               struct fault *fault);
 
 int bus_waiting(const struct bus *bus); /* messages without an answer */
-bool bus_is_up(const struct bus *bus);  /* brokers are connected, and none of what was asked failed */
+bool bus_is_up(
+    const struct bus *bus); /* brokers are connected, and none of what was asked failed */
 
 /* Kafka's cluster id, NULL while it is not known. Lives as long as the bus. */
 const char *bus_cluster(struct bus *bus);
 
 struct bus_topic {
-    const char *name;
+    const char *name; /* lives as long as the bus */
     int partitions;
     bool keep_all; /* retention without end: the master deletes what is stored */
 };
 
-/* Makes the topics that are missing; asks again until it succeeds. Durability per DESIGN promise 1. */
+/* Makes the topics that are missing; asks again until it succeeds. Durability per DESIGN promise 1.
+ */
 void bus_ensure_topics(struct bus *bus, const struct bus_topic *topics, size_t count);
 
 /* Deletes the records before `offset`. The outcome is logged. */
