@@ -21,7 +21,8 @@
     X(HTTP_CONNECTIONS, "rota_http_connections", GAUGE, "", "open connections")                    \
     X(HTTP_DURATION, "rota_http_request_duration_seconds", HISTOGRAM, "", "from head to answer")   \
     X(PRODUCE_OK, "rota_produce_total", COUNTER, "result=\"ok\"", "messages sent to Kafka")        \
-    X(PRODUCE_FAILED, "rota_produce_total", COUNTER, "result=\"failed\"", "messages sent to Kafka")\
+    X(PRODUCE_FAILED, "rota_produce_total", COUNTER, "result=\"failed\"",                          \
+      "messages sent to Kafka")                                                                    \
     X(PRODUCE_DURATION, "rota_produce_duration_seconds", HISTOGRAM, "", "until delivery report")   \
     X(PRODUCE_QUEUE, "rota_produce_queue_messages", GAUGE, "", "messages without a report")        \
     X(INGEST_STORED, "rota_ingest_messages_total", COUNTER, "result=\"stored\"", "records taken")  \

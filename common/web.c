@@ -1,12 +1,12 @@
 #include "common/web.h"
 
 #include "common/clock.h"
-#include "common/sink.h"
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/problem.h"
+#include "common/sink.h"
 #include "common/uri.h"
 #include "common/uuid.h"
 
