@@ -45,6 +45,7 @@ bool db_open(struct db **ret, sd_event *loop, const struct db_settings *settings
 /* Answers the open calls with FAULT_DOWN. Takes NULL. */
 void db_close(struct db *db);
 
+sd_event *db_loop(const struct db *db);
 bool db_is_ready(const struct db *db);
 int db_open_calls(const struct db *db);
 
