@@ -1,0 +1,189 @@
+#include "executor/inbox.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/rows.h"
+#include "executor/report.h"
+#include "executor/run.h"
+
+#define TASKS_MOST 1000
+#define BYTES_MOST (8 << 20)
+#define BYTES_MANY (4 << 20) /* a read that brought so much may have been cut short */
+#define MARK_AGE_US 1000000
+#define LOG_MS 5000
+
+struct inbox {
+    struct executor *executor;
+    int64_t read_upto;
+    int64_t marks[2]; /* read_upto one and two seconds ago, about */
+    int64_t marked_us;
+    int64_t from; /* the next read begins above it, where it goes back */
+    bool calling, again;
+    int64_t told_ms;
+    struct args args;
+};
+
+/* Columns of inbox.sql. */
+enum {
+    INBOX,
+    TASK,
+    TOKEN,
+    STARTED,
+    CANCELLED,
+    TYPE,
+    NAME,
+    QUEUE,
+    RUN_AT,
+    ON_LOST,
+    TIMEOUT,
+    PAYLOAD,
+    WORK
+};
+
+static struct attempt *read_attempt(struct executor *executor, const PGresult *rows, int row)
+{
+    const char *on_lost = rows_text(rows, row, ON_LOST);
+    int64_t timeout_ms = rows_int(rows, row, TIMEOUT);
+
+    return mem_new(struct attempt, .executor = executor, .inbox = rows_int(rows, row, INBOX),
+                   .task = rows_uuid(rows, row, TASK), .token = (int32_t)rows_int(rows, row, TOKEN),
+                   .once = on_lost && !strcmp(on_lost, "fail"),
+                   .run_at_us = rows_time(rows, row, RUN_AT),
+                   .timeout_ms = timeout_ms > 0 ? timeout_ms : executor->config->task_timeout_ms,
+                   .texts = {.type = rows_text(rows, row, TYPE),
+                             .queue = rows_text(rows, row, QUEUE),
+                             .name = rows_text(rows, row, NAME),
+                             .payload = rows_text(rows, row, PAYLOAD),
+                             .work = rows_text(rows, row, WORK)});
+}
+
+/* True where it needs a slot. */
+static bool take(struct inbox *inbox, const PGresult *rows, int row)
+{
+    struct attempt *attempt = read_attempt(inbox->executor, rows, row);
+
+    ledger_add(&inbox->executor->ledger, attempt);
+    if (rows_is_null(rows, row, STARTED))
+        return run_take(inbox->executor->run, attempt, rows_bool(rows, row, CANCELLED));
+    /* It ran here and was reported, and the database has lost that: it does not run again. */
+    attempt->type = &print_type;
+    run_end(attempt, OUTCOME_FAILED, NULL, "the database has lost the report of this attempt");
+    return false;
+}
+
+static int64_t row_bytes(const PGresult *rows, int row)
+{
+    return (int64_t)rows_length(rows, row, PAYLOAD) + rows_length(rows, row, WORK);
+}
+
+static void take_rows(struct inbox *inbox, const PGresult *rows)
+{
+    struct executor *executor = inbox->executor;
+    int64_t taken = 0, slotted = 0, bytes = 0, last = 0;
+    int count = PQntuples(rows);
+
+    for (int row = 0; row < count; row++) {
+        last = rows_int(rows, row, INBOX);
+        bytes += row_bytes(rows, row);
+        if (last > inbox->read_upto)
+            inbox->read_upto = last;
+        if (ledger_find(&executor->ledger, last))
+            continue;
+        slotted += take(inbox, rows, row);
+        taken++;
+    }
+    window_read(&executor->window, taken, slotted);
+    report_taken(executor->report, taken);
+    if (count < TASKS_MOST && bytes < BYTES_MANY)
+        return;
+    /* Cut short: goes on behind the last one, which may lie below what was read before. */
+    if (last < inbox->read_upto)
+        inbox->from = last;
+    inbox->again = true;
+}
+
+static void on_read(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct inbox *inbox = data;
+
+    inbox->calling = false;
+    if (fault) {
+        if (log_now_and_then(&inbox->told_ms, LOG_MS))
+            log_warn("inbox.unread", "error=%s", LOG_VALUE(fault->text));
+        return; /* the net looks again */
+    }
+    take_rows(inbox, rows);
+    if (inbox->again)
+        inbox_look(inbox);
+}
+
+static bool may_read(const struct inbox *inbox)
+{
+    const struct executor *executor = inbox->executor;
+
+    return db_is_ready(executor->db) && !executor->draining && !executor->leaving &&
+           report_open_count(executor->report) < REPORT_KEPT_MOST;
+}
+
+void inbox_look(struct inbox *inbox)
+{
+    struct args *args = &inbox->args;
+    int64_t from = inbox->from < inbox->read_upto ? inbox->from : inbox->read_upto;
+
+    inbox->again = inbox->calling;
+    if (inbox->calling || !may_read(inbox))
+        return;
+    args_reset(args);
+    args_uuid(args, &inbox->executor->node);
+    args_int8(args, from);
+    args_int4(args, TASKS_MOST);
+    args_int8(args, BYTES_MOST);
+    inbox->calling = true;
+    inbox->from = INT64_MAX;
+    db_call(inbox->executor->db, QUERY_INBOX, args, on_read, inbox);
+}
+
+static void go_back(struct inbox *inbox, int64_t to)
+{
+    if (to < inbox->from)
+        inbox->from = to;
+    inbox_look(inbox);
+}
+
+void inbox_look_back(struct inbox *inbox)
+{
+    int64_t now_us = clock_boot_us();
+    int64_t low = ledger_low(&inbox->executor->ledger, inbox->read_upto) - 1;
+
+    /* Below the low mark all is reported: nothing is looked for there. */
+    go_back(inbox, inbox->marks[1] > low ? inbox->marks[1] : low);
+    if (now_us - inbox->marked_us < MARK_AGE_US)
+        return;
+    inbox->marks[1] = inbox->marks[0];
+    inbox->marks[0] = inbox->read_upto;
+    inbox->marked_us = now_us;
+}
+
+void inbox_again(struct inbox *inbox)
+{
+    go_back(inbox, ledger_low(&inbox->executor->ledger, inbox->read_upto) - 1);
+}
+
+int64_t inbox_read_upto(const struct inbox *inbox)
+{
+    return inbox->read_upto;
+}
+
+struct inbox *inbox_open(struct executor *executor)
+{
+    return mem_new(struct inbox, .executor = executor, .from = INT64_MAX);
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    if (!inbox)
+        return;
+    args_free(&inbox->args);
+    free(inbox);
+}

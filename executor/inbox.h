@@ -1,0 +1,25 @@
+/*
+ * The inbox: what the master has assigned to this executor, read by number.
+ *
+ * Each read goes on above the last number. Now and then it goes back a little, for numbers that
+ * became visible late, and after each reconnect to the low mark; what is held already is passed
+ * over. One read is under way at a time.
+ */
+#pragma once
+
+#include "executor/executor.h"
+
+struct inbox *inbox_open(struct executor *executor);
+void inbox_close(struct inbox *inbox); /* takes NULL */
+
+/* There may be something new. */
+void inbox_look(struct inbox *inbox);
+
+/* The net: looks again a little further back. Called at a fixed rate. */
+void inbox_look_back(struct inbox *inbox);
+
+/* The connection is new: looks again from the low mark on. */
+void inbox_again(struct inbox *inbox);
+
+/* The last number that was read. */
+int64_t inbox_read_upto(const struct inbox *inbox);
