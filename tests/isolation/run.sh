@@ -19,7 +19,8 @@ spec=$1
 name=$(basename "$spec" .spec)
 expected=$root/tests/isolation/expected/$name.out
 
-tester=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/test/isolation/isolationtester 2>/dev/null | tail -1)
+tester=$(compgen -G '/usr/lib/postgresql/*/lib/pgxs/src/test/isolation/isolationtester' |
+    sort -V | tail -1) || true
 if [[ -z $tester || -z ${TEST_DATABASE_URL:-} ]]; then
     echo "isolationtester or TEST_DATABASE_URL is missing" >&2
     exit 77
