@@ -31,6 +31,7 @@
     X(INGEST_REJECTED, "rota_ingest_messages_total", COUNTER, "result=\"rejected\"",               \
       "records taken")                                                                             \
     X(INGEST_BATCH, "rota_ingest_batch_duration_seconds", HISTOGRAM, "", "one store statement")    \
+    X(INGEST_GAPS, "rota_ingest_gaps", GAUGE, "", "partitions that stand still at a gap")          \
     X(INGEST_FENCED, "rota_fenced_writes_total", COUNTER, "where=\"store\"",                       \
       "writes that came too late and changed nothing")                                             \
     X(DISPATCH_FENCED, "rota_fenced_writes_total", COUNTER, "where=\"dispatch\"",                  \

@@ -39,9 +39,15 @@ WITH moved AS MATERIALIZED (
     FROM stored s CROSS JOIN LATERAL jsonb_array_elements_text(s.tags) AS t(tag)
     WHERE s.tags IS NOT NULL
 ), reused AS (
-    INSERT INTO rejected (topic, partition, position, task_id, code, detail)
+    INSERT INTO rejected (topic, partition, position, task_id, code, detail, key, bytes)
     SELECT m.topic, m.partition, a.position, a.id, 'idempotency-key-reused',
-           'the idempotency key was used before for a different request'
+           'the idempotency key was used before for a different request',
+           convert_to(a.id::text, 'UTF8'),
+           convert_to(jsonb_build_object('id', a.id, 'type', a.type, 'name', a.name,
+               'queue', a.queue, 'priority', a.priority, 'run_at', a.run_at,
+               'created_at', a.created_at, 'on_lost', a.on_lost, 'timeout_ms', a.timeout_ms,
+               'payload', a.payload::jsonb, a.type, a.work::jsonb, 'tags', a.tags::jsonb)::text,
+               'UTF8')
     FROM asked a
     JOIN moved m ON m.slot = a.slot
     CROSS JOIN LATERAL (SELECT t.fingerprint FROM task t WHERE t.id = a.id LIMIT 1) AS t

@@ -1,0 +1,91 @@
+#include "consumer/cancel.h"
+
+#include "common/cleanup.h"
+#include "common/mem.h"
+#include "common/rows.h"
+
+#define ROUNDS_MOST 50
+
+struct cancel {
+    struct db *db;
+    struct uuid id;
+    char *reason;
+    int rounds;
+    cancel_reply *reply;
+    void *data;
+};
+
+static void end_waiting(struct cancel *cancel);
+
+static void finish(struct cancel *cancel, enum cancel_outcome outcome, const char *state,
+                   const struct fault *fault)
+{
+    cancel->reply(cancel->data, outcome, state, fault);
+    free(cancel->reason);
+    free(cancel);
+}
+
+static void ask(struct cancel *cancel, enum query query, bool with_reason, db_reply *reply)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    args_uuid(&args, &cancel->id);
+    if (with_reason)
+        args_text(&args, cancel->reason);
+    db_call(cancel->db, query, &args, reply, cancel);
+}
+
+static void on_looked(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct cancel *cancel = data;
+    struct fault busy;
+
+    if (fault) {
+        finish(cancel, CANCEL_REFUSED, NULL, fault);
+    } else if (!rows_bool(rows, 0, 1)) {
+        finish(cancel, CANCEL_REFUSED, rows_text(rows, 0, 0), NULL);
+    } else if (++cancel->rounds < ROUNDS_MOST) {
+        end_waiting(cancel);
+    } else {
+        fault_set(&busy, FAULT_BUSY, "the task kept moving");
+        finish(cancel, CANCEL_REFUSED, NULL, &busy);
+    }
+}
+
+static void on_asked(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct cancel *cancel = data;
+
+    if (fault)
+        finish(cancel, CANCEL_REFUSED, NULL, fault);
+    else if (PQntuples(rows))
+        finish(cancel, CANCEL_REQUESTED, NULL, NULL);
+    else
+        ask(cancel, QUERY_CANCEL_LOOK, false, on_looked);
+}
+
+static void on_ended(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct cancel *cancel = data;
+
+    if (fault)
+        finish(cancel, CANCEL_REFUSED, NULL, fault);
+    else if (PQntuples(rows))
+        finish(cancel, CANCEL_DONE, "cancelled", NULL);
+    else
+        ask(cancel, QUERY_CANCEL_ATTEMPT, true, on_asked);
+}
+
+static void end_waiting(struct cancel *cancel)
+{
+    ask(cancel, QUERY_CANCEL_DUE, true, on_ended);
+}
+
+void cancel_apply(struct db *db, const struct uuid *id, const char *reason, cancel_reply *reply,
+                  void *data)
+{
+    struct cancel *cancel = mem_new(struct cancel, .db = db, .id = *id, .reason = mem_text(reason),
+                                    .reply = reply, .data = data);
+
+    end_waiting(cancel);
+}
