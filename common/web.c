@@ -41,7 +41,7 @@ struct web {
     char *token;
     struct MHD_Daemon *daemon;
     int fd, port;
-    sd_event_source *ready, *timer;
+    sd_event_source *ready, *timer, *resumed;
     struct sink *sink;
     TAILQ_HEAD(, peer) waiting; /* the longest one first */
     LIST_HEAD(, web_request) held;
@@ -139,8 +139,9 @@ static void arm_timer(struct web *web)
 }
 
 /*
- * The only place that lets libmicrohttpd work. A reply from elsewhere only resumes its connection,
- * which makes the epoll descriptor readable and so leads here.
+ * The only place that lets libmicrohttpd work while the server runs: on events of its epoll
+ * descriptor, when its timer says so, and in the turn of the loop after a reply. Resuming makes no
+ * event of its own (libmicrohttpd wakes only threads of its own), and a reply may come from within.
  */
 static void turn(struct web *web)
 {
@@ -152,6 +153,13 @@ static void turn(struct web *web)
 static int on_ready(sd_event_source *source, int fd, uint32_t events, void *data)
 {
     (void)source, (void)fd, (void)events;
+    turn(data);
+    return 0;
+}
+
+static int on_resumed(sd_event_source *source, void *data)
+{
+    (void)source;
     turn(data);
     return 0;
 }
@@ -712,7 +720,9 @@ static bool join_loop(struct web *web, sd_event *loop, struct fault *fault)
     int fd = MHD_get_daemon_info(web->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 
     if (sd_event_add_io(loop, &web->ready, fd, EPOLLIN, on_ready, web) < 0 ||
-        sd_event_add_time(loop, &web->timer, CLOCK_BOOTTIME, 0, 1, on_timer, web) < 0)
+        sd_event_add_time(loop, &web->timer, CLOCK_BOOTTIME, 0, 1, on_timer, web) < 0 ||
+        sd_event_add_defer(loop, &web->resumed, on_resumed, web) < 0 ||
+        sd_event_source_set_enabled(web->resumed, SD_EVENT_OFF) < 0)
         return fault_set(fault, FAULT_BROKEN, "the loop refused the HTTP server");
     sd_event_source_set_description(web->ready, "web");
     return true;
@@ -786,6 +796,7 @@ void web_close(struct web *web)
     }
     sd_event_source_disable_unref(web->ready);
     sd_event_source_disable_unref(web->timer);
+    sd_event_source_disable_unref(web->resumed);
     if (web->daemon)
         MHD_stop_daemon(web->daemon);
     if (web->fd >= 0)
@@ -958,6 +969,7 @@ void web_reply(struct web_request *request, int status, const char *type, const 
         return;
     request->suspended = false;
     MHD_resume_connection(request->connection);
+    sd_event_source_set_enabled(request->web->resumed, SD_EVENT_ONESHOT);
 }
 
 /* One preference of the header, up to its comma: true where it is wait=N. */
