@@ -154,10 +154,8 @@ static void go_back(struct inbox *inbox, int64_t to)
 void inbox_look_back(struct inbox *inbox)
 {
     int64_t now_us = clock_boot_us();
-    int64_t low = ledger_low(&inbox->executor->ledger, inbox->read_upto) - 1;
 
-    /* Below the low mark all is reported: nothing is looked for there. */
-    go_back(inbox, inbox->marks[1] > low ? inbox->marks[1] : low);
+    go_back(inbox, inbox->marks[1]);
     if (now_us - inbox->marked_us < MARK_AGE_US)
         return;
     inbox->marks[1] = inbox->marks[0];
@@ -167,7 +165,15 @@ void inbox_look_back(struct inbox *inbox)
 
 void inbox_again(struct inbox *inbox)
 {
-    go_back(inbox, ledger_low(&inbox->executor->ledger, inbox->read_upto) - 1);
+    go_back(inbox, inbox_low(inbox) - 1);
+}
+
+/* Stays behind what is still looked at again, so that recovery would find what we have not. */
+int64_t inbox_low(const struct inbox *inbox)
+{
+    int64_t low = ledger_low(&inbox->executor->ledger, inbox->read_upto);
+
+    return low <= inbox->marks[1] ? low : inbox->marks[1] + 1;
 }
 
 int64_t inbox_read_upto(const struct inbox *inbox)

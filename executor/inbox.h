@@ -1,8 +1,8 @@
 /*
  * The inbox: what the master has assigned to this executor, read by number.
  *
- * Each read goes on above the last number. Now and then it goes back a little, for numbers that
- * became visible late, and after each reconnect to the low mark; what is held already is passed
+ * Each read goes on above the last number. Now and then it goes back by a second or two, for
+ * numbers that became visible late, and after each reconnect to the low mark; what is held already is passed
  * over. One read is under way at a time.
  */
 #pragma once
@@ -23,3 +23,6 @@ void inbox_again(struct inbox *inbox);
 
 /* The last number that was read. */
 int64_t inbox_read_upto(const struct inbox *inbox);
+
+/* Everything below this number is reported, and nothing more is looked for there. */
+int64_t inbox_low(const struct inbox *inbox);

@@ -150,6 +150,8 @@ static void add_words(struct args *args, const char *list)
     args_array_end(args);
 }
 
+static void ask(struct lease *lease);
+
 static void join(struct lease *lease)
 {
     const struct executor *executor = lease->executor;
@@ -173,8 +175,8 @@ static void on_schema(void *data, const struct fault *fault)
     lease->asking = false;
     lease->fits = !fault;
     if (!fault)
-        return;
-    if (fault->kind == FAULT_REJECTED || fault->kind == FAULT_BROKEN)
+        ask(lease);
+    else if (fault->kind == FAULT_REJECTED || fault->kind == FAULT_BROKEN)
         service_fail(lease->executor->service, fault);
     else if (log_now_and_then(&lease->told_ms, SCHEMA_LOG_MS))
         log_info("schema.awaited", "reason=%s", LOG_VALUE(fault->text));
@@ -245,7 +247,6 @@ static void on_ready(void *data)
     struct lease *lease = data;
 
     metrics_set(METRIC_DB_UP, 1);
-    lease->asking = false;
     ask(lease);
 }
 

@@ -80,7 +80,7 @@ static void add_state(struct report *report, struct args *args)
 {
     struct said *said = &report->said;
     int64_t credits = credits_now(report), read_upto = inbox_read_upto(report->executor->inbox);
-    int64_t low = ledger_low(&report->executor->ledger, read_upto);
+    int64_t low = inbox_low(report->executor->inbox);
     bool wake = credits > 0 && (!said->known || said->credits - said->taken <= 0);
 
     args_int4(args, (int32_t)credits);
@@ -126,7 +126,7 @@ void report_say(struct report *report)
     if (!db_is_ready(executor->db))
         return;
     if (said->known && said->credits == credits_now(report) && said->read_upto == read_upto &&
-        said->low == ledger_low(&executor->ledger, read_upto))
+        said->low == inbox_low(executor->inbox))
         return;
     args_reset(&report->args);
     args_uuid(&report->args, &executor->node);
