@@ -383,7 +383,7 @@ def test_on_lost_fail_that_was_taken_away_never_starts(desk, executor, tmp_path)
                        " WHERE task_id = %s", (task,))
         os.kill(proper, signal.SIGCONT)
         wait_until(lambda: desk.cluster.sql(
-            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = 'rota-executor' AND wait_event_type = 'Lock'"), 5,
             "the start waits for the row")
     blocker.commit()
