@@ -409,7 +409,7 @@ static void close_all(struct service *service)
     free(service->routes);
 }
 
-/* One line on stderr, whatever the log has. */
+/* One line on stderr, in plain words; the log has its own where it goes elsewhere. */
 static int refuse(const struct service_program *program, const struct fault *fault)
 {
     fprintf(stderr, "%s: %s\n", program_name(program->program), fault->text);
@@ -418,10 +418,11 @@ static int refuse(const struct service_program *program, const struct fault *fau
 
 int service_run(const struct service_program *program, int count, char **arguments)
 {
-    struct service service = {.program = program};
+    static struct service service; /* texts of its settings live until the process ends */
     struct fault fault;
     bool finished;
 
+    service.program = program;
     if (!config_read(&service.config, program->program, count, arguments, &finished, &fault))
         return refuse(program, &fault);
     if (finished)
@@ -432,14 +433,14 @@ int service_run(const struct service_program *program, int count, char **argumen
     raise_file_limit(&service.config);
     if (start(&service, &fault)) {
         run(&service);
+        close_all(&service);
+        log_info("service.down", "status=%d", service.status);
     } else {
         service.status = refuse(program, &fault);
-        if (service.has_log)
+        if (service.has_log && *service.config.log_dir && !service.config.log_stderr)
             log_error("service.start_failed", "cause=%s", LOG_VALUE(fault.text));
+        close_all(&service);
     }
-    close_all(&service);
-    if (service.has_log)
-        log_info("service.down", "status=%d", service.status);
     log_close();
     return service.status;
 }

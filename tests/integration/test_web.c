@@ -144,7 +144,8 @@ static void listen_to(struct client *client)
 
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        client->error = size < 0 ? errno : 0;
+        if (size < 0)
+            client->error = errno;
         if (size <= 0)
             client->ended = true;
         else
@@ -203,8 +204,10 @@ static void say_bytes(struct client *client, const char *bytes, size_t size)
         if (sent < 0) {
             assert_true(errno == EAGAIN || errno == ENOTCONN || errno == EPIPE ||
                         errno == ECONNRESET);
-            if (errno == EPIPE || errno == ECONNRESET)
+            if (errno == EPIPE || errno == ECONNRESET) {
+                client->error = errno;
                 return;
+            }
             turn(1000);
             listen_to(client);
             continue;
