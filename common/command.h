@@ -1,9 +1,9 @@
 /*
  * Commands on rota.commands: CloudEvents in binary mode. The header ce_type says what the value is
- * (rota.task.schedule.v1, rota.task.cancel.v1), ce_id the id of the task; the record's key is the
- * task's id, so that commands for one task stay in order. A later version (.v2) is refused with its
- * reason. Records of the founding topic scheduler-task, {"execTs":ms,"data":".."}, read as log tasks
- * whose id is derived from topic, partition and offset.
+ * (rota.task.schedule.v1, rota.task.cancel.v1) and the value names the task; the record's key is
+ * the task's id, so that commands for one task stay in order. A later version (.v2) is refused with
+ * its reason. Records of the founding topic scheduler-task, {"execTs":ms,"data":".."}, read as log
+ * tasks whose id is derived from topic, partition and offset.
  */
 #pragma once
 
@@ -13,28 +13,45 @@
 #include <librdkafka/rdkafka.h>
 
 #define COMMAND_BYTES_MOST (1024 * 1024)
+#define COMMAND_REASON_MOST 255 /* bytes */
 
 enum command_kind { COMMAND_SCHEDULE, COMMAND_CANCEL, COMMAND_KIND_COUNT };
 
 struct command {
     enum command_kind kind;
-    struct uuid id;     /* of the task it is about */
-    struct task task;   /* of COMMAND_SCHEDULE */
-    char reason[256];   /* of COMMAND_CANCEL */
+    struct uuid id;                       /* of the task it is about */
+    struct task task;                     /* of COMMAND_SCHEDULE */
+    char reason[COMMAND_REASON_MOST + 1]; /* of COMMAND_CANCEL */
 };
 
 struct command_refusal {
-    char code[48]; /* invalid-json, invalid-command, unsupported-version, ... */
+    char code[48]; /* invalid-json, invalid-command, unsupported-version, unknown-command, too-large
+                    */
     char detail[320];
     struct uuid id; /* nil where it could not be read */
 };
 
+/* A record as this reader sees it. */
+struct command_record {
+    const char *topic;
+    int32_t partition;
+    int64_t offset, timestamp_ms; /* timestamp -1: none */
+    const char *type;             /* the header ce_type, NULL: none */
+    const void *value;
+    size_t value_size;
+};
+
 /* False: the record can never be stored, `refusal` says why. */
+bool command_read_record(struct command *ret, const struct command_record *record, bool legacy,
+                         struct command_refusal *refusal);
 bool command_read(struct command *ret, const rd_kafka_message_t *message, bool legacy,
                   struct command_refusal *refusal);
 void command_done(struct command *command);
 
-/* Sends it to <prefix>commands, from the producer named `node`. See bus_send. */
+/*
+ * Sends it to `topic` (<prefix>commands), from the producer named `node`. See bus_send. `reason`
+ * has at most COMMAND_REASON_MOST bytes.
+ */
 bool command_send_task(struct bus *bus, const char *topic, const char *node,
                        const struct task *task, bus_reply *reply, void *data, struct fault *fault);
 bool command_send_cancel(struct bus *bus, const char *topic, const char *node,

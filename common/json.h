@@ -1,7 +1,8 @@
 /*
- * JSON in, over json-c, refusing what would not come out again as it went in or what PostgreSQL's
- * jsonb does not take: invalid UTF-8, U+0000, lone surrogates, integers beyond 64 bits, exponents
- * beyond a double, depth over JSON_DEPTH_MOST, more than one value.
+ * JSON in (RFC 8259, strictly), as values of json-c, refusing what would not come out again as it
+ * went in or what PostgreSQL's jsonb does not take: invalid UTF-8, U+0000, lone surrogates,
+ * integers beyond 64 bits, numbers beyond a double, a member named twice, depth over
+ * JSON_DEPTH_MOST, more than one value. Numbers with a fraction or an exponent keep their text.
  */
 #pragma once
 
@@ -11,12 +12,13 @@
 #include <stddef.h>
 
 #define JSON_DEPTH_MOST 32
+#define JSON_NUMBER_MOST 64 /* characters of one number */
 
-/* The fault names the place (line and column). The caller owns the object. */
+/* The fault names the place (line and column). The caller owns the object; null is NULL. */
 bool json_read(struct json_object **ret, const char *text, size_t size, struct fault *fault);
 
 /* Text of a value, without white space; lives as long as the object. */
 const char *json_text(struct json_object *value, size_t *size);
 
-/* The same text for equal values: keys sorted. To be freed. For fingerprints. */
+/* The same text for equal values: keys sorted, 1.0 is 1. To be freed. For fingerprints. */
 char *json_canonical(struct json_object *value);
