@@ -9,9 +9,9 @@ static const struct {
     int http_status;
     bool retryable;
 } kinds[FAULT_KIND_COUNT] = {
-    [FAULT_NONE] = {"none", 200, false},    [FAULT_REJECTED] = {"rejected", 422, false},
-    [FAULT_LOST] = {"lost", 409, false},    [FAULT_BUSY] = {"busy", 503, true},
-    [FAULT_DOWN] = {"down", 503, true},     [FAULT_BROKEN] = {"broken", 500, false},
+    [FAULT_NONE] = {"none", 200, false}, [FAULT_REJECTED] = {"rejected", 422, false},
+    [FAULT_LOST] = {"lost", 409, false}, [FAULT_BUSY] = {"busy", 503, true},
+    [FAULT_DOWN] = {"down", 503, true},  [FAULT_BROKEN] = {"broken", 500, false},
 };
 
 bool fault_set(struct fault *fault, enum fault_kind kind, const char *format, ...)

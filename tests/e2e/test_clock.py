@@ -1,0 +1,39 @@
+"""Node clocks may be hours wrong: the database's clock decides."""
+
+import glob
+
+import pytest
+
+from cluster import wait_until
+
+
+def off_by(node, offset):
+    """The node's wall clock is off; boot and monotonic clocks are left alone."""
+    libraries = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    if not libraries:
+        pytest.skip("libfaketime is not installed")
+    node.environment.update({"LD_PRELOAD": libraries[0], "FAKETIME": offset,
+                             "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    return node.start()
+
+
+@pytest.mark.parametrize("offset", ["+3600", "-3600"])
+def test_an_hour_off(new_cluster, offset):
+    cluster = new_cluster()
+    nodes = [off_by(cluster.node(role), offset)
+             for role in ("consumer", "consumer", "producer", "executor")]
+    for node in nodes:
+        node.wait_ready(60)
+    wait_until(cluster.master, 30, "one is master")
+    ids = [cluster.schedule({"type": "log", "delay": "PT2S"})["id"] for _ in range(20)]
+    ids += [cluster.schedule({"type": "log"})["id"] for _ in range(20)]
+    for identity in ids:
+        cluster.wait_state(identity, "succeeded", seconds=20)
+    late = [float(row[0]) for row in cluster.sql(
+        "SELECT extract(epoch FROM a.started_at - t.run_at) FROM attempt a"
+        " JOIN task t ON t.id = a.task_id")]
+    assert len(late) == len(ids)
+    assert min(late) >= 0 and max(late) < 5
+    assert cluster.value("SELECT max(abs(extract(epoch FROM created_at - stored_at))) FROM task") < 60
+    assert cluster.value("SELECT count(*) FROM node WHERE dead_at IS NOT NULL") == 0
+    assert cluster.broken_invariants() == []
