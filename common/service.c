@@ -1,5 +1,6 @@
 #include "common/service.h"
 
+#include "common/listen.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -376,9 +377,19 @@ static bool start_program(struct service *service, struct fault *fault)
     return ok;
 }
 
+/* A text that is no address is not judged by who could reach it. */
+static bool check_address(const struct config *config, struct fault *fault)
+{
+    struct listen_address address;
+
+    return listen_read(&address, config->http_addr, fault) ||
+           fault_while(fault, "ROTA_HTTP_ADDR=%s", config->http_addr);
+}
+
 static bool start(struct service *service, struct fault *fault)
 {
-    return config_check_exposure(&service->config, fault) && open_log(service, fault) &&
+    return check_address(&service->config, fault) &&
+           config_check_exposure(&service->config, fault) && open_log(service, fault) &&
            make_loop(service, fault) && open_web(service, fault) && start_program(service, fault);
 }
 
