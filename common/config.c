@@ -398,7 +398,7 @@ static bool read_kafka(struct config *config, const char *name, const char *valu
 /* Every ROTA_* name in the environment must mean something to one of the programs. */
 static bool read_others(struct config *config, struct fault *fault)
 {
-    for (char **entry = environ; *entry; entry++) {
+    for (char **entry = environ; entry && *entry; entry++) {
         size_t size = strcspn(*entry, "=");
         char *name = strndup(*entry, size);
         bool ok = true;
@@ -526,9 +526,10 @@ static bool read_all(struct config *config, struct fault *fault)
 bool config_read(struct config *ret, enum program program, int count, char **arguments,
                  bool *finished, struct fault *fault)
 {
-    struct config config = {.program = program};
+    static struct config config; /* its texts live on, also where the reading fails */
     const char *flag = count > 1 ? arguments[1] : "";
 
+    config = (struct config){.program = program};
     *finished = true;
     if (!strcmp(flag, "--help") || !strcmp(flag, "-h")) {
         print_help(program);
