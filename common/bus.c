@@ -405,8 +405,10 @@ const char *bus_cluster(struct bus *bus)
 
 void bus_ensure_topics(struct bus *bus, const struct bus_topic *topics, size_t count)
 {
-    for (size_t i = 0; i < count && bus->topic_count < TOPICS_MOST; i++)
+    for (size_t i = 0; i < count && bus->topic_count < TOPICS_MOST; i++) {
+        topic_is_there(bus, topics[i].name); /* asked for twice: once */
         bus->topics[bus->topic_count++] = topics[i];
+    }
 }
 
 void bus_delete_before(struct bus *bus, const char *topic, int32_t partition, int64_t offset)
