@@ -23,7 +23,7 @@ struct guest {
 
 struct sink {
     sd_event *loop;
-    LIST_HEAD(, guest) guests;
+    LIST_HEAD(guest_list, guest) guests;
     int count;
 };
 

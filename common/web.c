@@ -43,8 +43,8 @@ struct web {
     int fd, port;
     sd_event_source *ready, *timer, *resumed;
     struct sink *sink;
-    TAILQ_HEAD(, peer) waiting; /* the longest one first */
-    LIST_HEAD(, web_request) held;
+    TAILQ_HEAD(peer_list, peer) waiting; /* the longest one first */
+    LIST_HEAD(request_list, web_request) held;
     int peers, open_requests, unsent;
     size_t body_bytes;
     bool quiet, closing;
