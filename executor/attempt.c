@@ -1,6 +1,7 @@
 #include "executor/attempt.h"
 
 #include "common/mem.h"
+#include "executor/executor.h"
 
 void attempt_keep(struct attempt *attempt)
 {
@@ -13,6 +14,8 @@ void attempt_keep(struct attempt *attempt)
         return;
     for (size_t i = 0; i < COUNT(texts); i++)
         size += *texts[i] ? strlen(*texts[i]) + 1 : 0;
+    attempt->kept_size = size;
+    attempt->executor->kept_bytes += size;
     at = attempt->kept = mem_array(char, size);
     for (size_t i = 0; i < COUNT(texts); i++) {
         if (!*texts[i])
@@ -22,12 +25,21 @@ void attempt_keep(struct attempt *attempt)
     }
 }
 
+void attempt_forget(struct attempt *attempt)
+{
+    if (attempt->kept)
+        attempt->executor->kept_bytes -= attempt->kept_size;
+    free(attempt->kept);
+    attempt->kept = NULL;
+    attempt->texts = (struct attempt_texts){0};
+}
+
 void attempt_free(struct attempt *attempt)
 {
     if (!attempt)
         return;
     sd_event_source_disable_unref(attempt->limit);
-    free(attempt->kept);
+    attempt_forget(attempt);
     free(attempt->error);
     free(attempt);
 }

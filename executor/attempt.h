@@ -53,7 +53,8 @@ struct attempt {
     bool admitted; /* has started, or may have */
     const struct work_type *type;
     struct attempt_texts texts;
-    char *kept; /* the memory behind `texts` */
+    char *kept;       /* the memory behind `texts` */
+    size_t kept_size; /* counted in the executor's kept_bytes */
     int64_t run_at_us, timeout_ms;
     int64_t started_us, finished_us; /* the database's clock; 0: not yet */
     int64_t started_boot_us;
@@ -76,4 +77,7 @@ TAILQ_HEAD(attempt_queue, attempt);
 
 /* Copies the texts, so that they outlive the inbox rows. */
 void attempt_keep(struct attempt *attempt);
+
+/* Its texts are not needed any more. */
+void attempt_forget(struct attempt *attempt);
 void attempt_free(struct attempt *attempt);

@@ -36,6 +36,19 @@ struct writing {
     int64_t inbox[BATCH_MOST];
 };
 
+static void wake_at(struct begin *begin, int64_t at_us)
+{
+    uint64_t set_us;
+    int enabled;
+
+    sd_event_source_get_enabled(begin->timer, &enabled);
+    sd_event_source_get_time(begin->timer, &set_us);
+    if (enabled != SD_EVENT_OFF && set_us <= (uint64_t)at_us)
+        return;
+    sd_event_source_set_time(begin->timer, (uint64_t)at_us);
+    sd_event_source_set_enabled(begin->timer, SD_EVENT_ONESHOT);
+}
+
 /* --- Answers --------------------------------------------------------------------------------- */
 
 static void settle(struct begin *begin, struct attempt *attempt, enum verdict verdict)
@@ -59,10 +72,11 @@ static void ask_again(struct writing *writing)
         struct attempt *attempt = ledger_find(&writing->begin->executor->ledger, writing->inbox[i]);
 
         if (attempt && attempt->stage == ATTEMPT_ASKING)
-            begin_ask(writing->begin, attempt);
+            TAILQ_INSERT_TAIL(&writing->begin->asked, attempt, queued);
         else if (attempt && attempt->stage == ATTEMPT_RUNNING && !attempt->once)
             begin_note(writing->begin, attempt);
     }
+    wake_at(writing->begin, clock_boot_us() + RETRY_US);
 }
 
 /* begun: inbox numbers; then of all that were asked for, how they stood before. */
@@ -154,19 +168,6 @@ static void write_starts(struct begin *begin, struct attempt **batch, size_t cou
         args_time(args, batch[i]->started_us);
     args_array_end(args);
     db_call(begin->executor->db, QUERY_START, args, on_written, writing);
-}
-
-static void wake_at(struct begin *begin, int64_t at_us)
-{
-    uint64_t set_us;
-    int enabled;
-
-    sd_event_source_get_enabled(begin->timer, &enabled);
-    sd_event_source_get_time(begin->timer, &set_us);
-    if (enabled != SD_EVENT_OFF && set_us <= (uint64_t)at_us)
-        return;
-    sd_event_source_set_time(begin->timer, (uint64_t)at_us);
-    sd_event_source_set_enabled(begin->timer, SD_EVENT_ONESHOT);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)

@@ -22,7 +22,7 @@ struct child {
     struct leash *leash;
     sd_event_source *exit, *readable, *grace;
     struct output output;
-    bool began, ended;
+    bool began, asked, ended; /* asked: TERM was sent */
     int code;
     child_ended *tell;
     void *data;
@@ -246,8 +246,11 @@ void child_stop(struct child *child, int64_t grace_ms)
         kill(-child->pid, SIGKILL);
         return;
     }
-    kill(-child->pid, SIGTERM);
-    kill(-child->pid, SIGCONT); /* a stopped process would not see it */
+    if (!child->asked) {
+        kill(-child->pid, SIGTERM);
+        kill(-child->pid, SIGCONT); /* a stopped process would not see it */
+    }
+    child->asked = true;
     if (!child->grace) {
         sd_event_add_time(sd_event_source_get_event(child->exit), &child->grace, CLOCK_BOOTTIME,
                           at_us, 1, on_grace, child);

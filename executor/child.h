@@ -38,7 +38,7 @@ bool child_start(struct child **ret, sd_event *loop, struct leash *leash,
                  const struct child_settings *settings, child_ended *ended, void *data,
                  struct fault *fault);
 
-/* TERM to the group, and KILL after the grace; 0: KILL at once. Again with less: sooner. */
+/* TERM to the group, once, and KILL after the grace; 0: KILL at once. Again with less: sooner. */
 void child_stop(struct child *child, int64_t grace_ms);
 
 /* Nobody is told any more: kills the group and lets go. For the end of the process. */

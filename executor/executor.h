@@ -32,6 +32,7 @@ struct executor {
     struct bus *bus; /* NULL where kafka tasks are not run */
     struct ledger ledger;
     struct window window;
+    size_t kept_bytes; /* texts of attempts that wait or run */
     struct inbox *inbox;
     struct run *run;
     struct begin *begin;

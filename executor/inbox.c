@@ -9,7 +9,8 @@
 
 #define TASKS_MOST 1000
 #define BYTES_MOST (8 << 20)
-#define BYTES_MANY (4 << 20) /* a read that brought so much may have been cut short */
+#define BYTES_MANY (4 << 20)   /* a read that brought so much may have been cut short */
+#define KEPT_MOST (128u << 20) /* texts that wait here: above it nothing more is read */
 #define MARK_AGE_US 1000000
 #define LOG_MS 5000
 
@@ -123,6 +124,7 @@ static bool may_read(const struct inbox *inbox)
     const struct executor *executor = inbox->executor;
 
     return db_is_ready(executor->db) && !executor->draining && !executor->leaving &&
+           executor->kept_bytes < KEPT_MOST &&
            report_open_count(executor->report) < REPORT_KEPT_MOST;
 }
 

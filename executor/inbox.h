@@ -2,8 +2,8 @@
  * The inbox: what the master has assigned to this executor, read by number.
  *
  * Each read goes on above the last number. Now and then it goes back by a second or two, for
- * numbers that became visible late, and after each reconnect to the low mark; what is held already is passed
- * over. One read is under way at a time.
+ * numbers that became visible late, and after each reconnect to the low mark; what is held already
+ * is passed over. One read is under way at a time.
  */
 #pragma once
 

@@ -18,7 +18,8 @@
 
 #define CONNECT_MS 10000
 #define HEADERS_MOST 64
-#define KEPT_BYTES 2048 /* of an answer that was not expected, for the error */
+#define HEADERS_BYTES_MOST 65536 /* of an answer */
+#define KEPT_BYTES 2048          /* of an answer that was not expected, for the error */
 #define CONNECTIONS_KEPT 64
 
 struct requests {
@@ -35,6 +36,7 @@ struct request {
     struct curl_slist *headers;
     char error[CURL_ERROR_SIZE];
     struct output answer;
+    size_t headers_size;
     bool too_large;
 };
 
@@ -226,6 +228,16 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *data)
     return request->too_large ? 0 : size * count;
 }
 
+static size_t take_header(char *bytes, size_t size, size_t count, void *data)
+{
+    struct request *request = data;
+
+    (void)bytes;
+    request->headers_size += size * count;
+    request->too_large |= request->headers_size > HEADERS_BYTES_MOST;
+    return request->too_large ? 0 : size * count;
+}
+
 static bool is_clean(const char *text)
 {
     for (; *text; text++)
@@ -340,6 +352,10 @@ static void set_limits(struct request *request)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    /* A stop does not wait for a name that is still being looked up. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "rota/" ROTA_VERSION);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 }

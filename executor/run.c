@@ -313,9 +313,12 @@ void run_end(struct attempt *attempt, enum outcome outcome, const int *exit_code
     attempt->job = NULL;
     attempt->outcome = judge(attempt, outcome, &error, text);
     attempt->finished_us = clock_database_us();
+    if (attempt->finished_us < attempt->started_us)
+        attempt->finished_us = attempt->started_us; /* what we know of that clock was put right */
     attempt->has_exit_code = exit_code != NULL;
     attempt->exit_code = exit_code ? *exit_code : 0;
     attempt->error = error && *error ? clean_error(error) : NULL;
+    attempt_forget(attempt);
     if (attempt->stop == STOP_LEFT)
         return; /* it stays in the ledger, open, for recovery to settle */
     if (attempt->stop == STOP_FENCED) {

@@ -34,7 +34,7 @@ static bool read_type(struct json_object **ret, struct json_object *work, const 
 
 bool work_text(const char **ret, struct json_object *work, const char *name, struct fault *fault)
 {
-    struct json_object *value;
+    struct json_object *value = NULL;
 
     if (!read_type(&value, work, name, json_type_string, fault))
         return false;
