@@ -72,10 +72,9 @@ struct web_request {
     struct uri_params params, *form; /* form: NULL where none was sent */
     char id[REQUEST_ID_MOST + 1];
 
-    bool has_body;   /* one is announced */
-    bool knows_size; /* by Content-Length */
-    bool expects;    /* the client waits for 100 Continue */
-    bool must_cut;   /* answered without reading on */
+    bool has_body; /* one is announced */
+    bool expects;  /* the client waits for 100 Continue */
+    bool must_cut; /* answered without reading on */
     bool is_ndjson;
     uint64_t announced, received;
     char *body;
@@ -283,8 +282,7 @@ static bool check_headers(struct web_request *request)
 
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, see_header, &census);
     request->has_body = coding || (size && strcmp(size, "0") != 0);
-    request->knows_size = !coding && size;
-    request->announced = request->knows_size ? strtoull(size, NULL, 10) : 0;
+    request->announced = !coding && size ? strtoull(size, NULL, 10) : 0;
     request->expects = expect && !strcasecmp(expect, "100-continue");
     request->must_cut = true; /* until the framing is known to be sound */
     if (census.twice)
