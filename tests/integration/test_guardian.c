@@ -30,7 +30,7 @@
     "sleep 1000 & (setsid sleep 1001 >/dev/null 2>&1 </dev/null &) ; setsid -f sleep 1002 "        \
     ">/dev/null 2>&1 </dev/null; trap '' TERM; echo ready; wait; sleep 1003"
 
-static char launcher[4096], own_path[4096];
+static char launcher[8192], own_path[4096];
 
 /* --- The executor under test ----------------------------------------------------------------- */
 
@@ -314,10 +314,12 @@ int main(int count, char **arguments)
         cmocka_unit_test(a_clean_stop_is_passed_on_and_ends_the_guardian),
         cmocka_unit_test(what_a_clean_end_leaves_behind_is_killed),
     };
-    const char *given = getenv("ROTA_LAUNCH");
 
-    snprintf(launcher, sizeof launcher, "%s", given ? given : "");
-    assert_true(readlink("/proc/self/exe", own_path, sizeof own_path - 1) > 0);
+    /* In the build folder: tests/<this> and executor/rota-launch. */
+    if (readlink("/proc/self/exe", own_path, sizeof own_path - 1) <= 0)
+        return 1;
+    snprintf(launcher, sizeof launcher, "%s", own_path);
+    snprintf(strrchr(launcher, '/'), sizeof launcher / 2, "/../executor/rota-launch");
     if (count > 1)
         return run_as(count, arguments);
     return cmocka_run_group_tests(tests, NULL, NULL);
