@@ -318,8 +318,8 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
         metrics_add(METRIC_DISPATCHED, ids.count);
         metrics_observe(METRIC_DISPATCH_DELAY,
                         (double)(rows_time(rows, 0, 1) - rows_time(rows, 0, 5)) / 1e6);
+        log_assigned(dispatch, rows); /* before its start, for who reads along */
         wake_takers(dispatch, woken);
-        log_assigned(dispatch, rows);
     }
     free(woken);
     step(dispatch);

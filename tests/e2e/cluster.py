@@ -271,6 +271,9 @@ class Node:
         """SIGTERM, then its exit status; fails where that takes longer."""
         if self.running:
             self.process.terminate()
+        return self.wait_stopped(seconds)
+
+    def wait_stopped(self, seconds=40):
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -448,7 +451,7 @@ class Cluster:
         for node in self.nodes:
             if node.running:
                 node.process.terminate()
-        return {node.name: node.stop() for node in self.nodes if node.process}
+        return {node.name: node.wait_stopped() for node in self.nodes if node.process}
 
     def close(self):
         for node in self.nodes:
@@ -511,7 +514,7 @@ class Cluster:
         lines = []
         for file in self.logs.glob("*.log*"):
             lines += file.read_text(errors="replace").splitlines()
-        return sorted(line for line in lines if re.search(pattern, line))
+        return sorted((line for line in lines if re.search(pattern, line)), key=lambda line: line[:27])
 
     def report(self):
         """What a person wants to see of a failed test: the end of every node's output."""

@@ -137,7 +137,7 @@ static int set_up(void **state)
     setenv("ROTA_LOG_DIR", "none", 1);
     setenv("ROTA_SHUTDOWN_TIMEOUT", "1s", 1);
     unsetenv("ROTA_TOKEN_FILE");
-    unsetenv("ROTA_SOURCE"); /* no setting: a program would refuse it */
+    unsetenv("TEST_SOURCE"); /* no setting: a program would refuse it */
     return 0;
 }
 
