@@ -326,6 +326,32 @@ def test_without_a_notification_the_net_finds_the_task(desk, executor):
     assert desk.wait_outcome(task, 5)["outcome"] == "succeeded"
 
 
+def test_notifications_do_not_wait_for_the_net(desk):
+    executor = desk.executor(poll="60s", executor_slots=1)
+    first = desk.assign(executor, "shell", {"command": "exec sleep 1000"})
+    wait_until(lambda: marked(executor.id), 3, "it runs")
+    desk.cancel(executor, first)
+    assert desk.wait_outcome(first, 3)["outcome"] == "cancelled"
+    executor.close()
+
+
+def test_the_master_is_woken_when_there_is_room_again(desk):
+    executor = desk.executor(poll="60s", executor_slots=1)
+    listener = psycopg2.connect(desk.cluster.database_url)
+    listener.autocommit = True
+    listener.cursor().execute("LISTEN rota_credit")
+    task = desk.assign(executor, "shell", {"command": "sleep 0.2"})
+    desk.wait_outcome(task, 5)
+
+    def woken():
+        listener.poll()
+        return listener.notifies
+    wait_until(woken, 3, "a notification on rota_credit")
+    assert desk.state(executor)[0] == 1
+    listener.close()
+    executor.close()
+
+
 def test_a_number_that_becomes_visible_late_is_found(desk, executor):
     desk.number += 10
     later = desk.assign(executor, "log")
@@ -480,19 +506,18 @@ def test_an_executor_without_its_guardian_ends_all(desk, executor):
 def test_cut_off_from_the_database_it_stops_in_time_and_comes_back(desk, executor, servers):
     start_family(desk, executor)
     refused = desk.cluster.name
-    before = desk.cluster.value("SELECT clock_timestamp()")
     desk.cluster.maintain(f'ALTER DATABASE "{refused}" ALLOW_CONNECTIONS false')
     desk.cluster.maintain("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           f" WHERE datname = '{refused}'")
     try:
         executor.wait_line("event=lease.running_out", 8)
         wait_until(lambda: not marked(executor.id), 3, "nothing of it runs")
+        # By itself, before the guardian has to.
+        executor.wait_line("event=executor.giving_up .*lease ran out", 3)
+        assert not executor.lines("event=guardian.deadline")
     finally:
         desk.cluster.maintain(f'ALTER DATABASE "{refused}" ALLOW_CONNECTIONS true')
     wait_until(lambda: desk.node(executor, but=executor.id), 15, "a successor is up")
-    stopped = desk.cluster.value("SELECT clock_timestamp() - heartbeat_at < '16 s' FROM node"
-                                 " WHERE id = %s", executor.id)
-    assert stopped and before
 
 
 def test_marked_dead_it_ends_all_at_once(desk, executor):
