@@ -1,0 +1,2 @@
+-- What the database's clock says.
+SELECT clock_timestamp() AS now;
