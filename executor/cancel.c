@@ -47,8 +47,8 @@ static size_t collect(struct cancel *cancel, const struct attempt **batch)
     const struct attempt *attempt;
     size_t count = 0;
 
-    TAILQ_FOREACH(attempt, &cancel->executor->ledger.held, held)
-    {
+    attempt = TAILQ_FIRST(&cancel->executor->ledger.held);
+    for (; attempt; attempt = TAILQ_NEXT(attempt, held)) {
         if (attempt->inbox <= cancel->after || !is_open(attempt))
             continue;
         if (count == BATCH_MOST)
