@@ -2,7 +2,8 @@
 -- row or the task's end) and the executor's own state. Settles: the master that closed the attempt
 -- first (outcome is no longer null), an older token, another executor, a database that failed over
 -- and knows this attempt under another inbox number: such a report changes nothing.
--- Attempts are found by key and updated by ctid: the planner has one choice.
+-- Attempts are found by key and updated by ctid. IS NOT DISTINCT FROM cannot use an index: with =
+-- a plan made while the table was empty walks the inbox index once for each report.
 -- $1 executor, $2 task_id, $3 token, $4 inbox, $5 started_at, $6 finished_at, $7 outcome,
 -- $8 exit_code, $9 error; $10 credits, $11 read_upto, $12 low; $13 true: wake the master.
 WITH report AS MATERIALIZED (
@@ -23,7 +24,8 @@ WITH report AS MATERIALIZED (
         finished_at = greatest(f.finished_at, a.assigned_at),
         outcome = f.outcome::attempt_outcome, exit_code = f.exit_code, error = f.error
     FROM found f
-    WHERE a.ctid = f.place AND a.executor = $1::uuid AND a.inbox = f.inbox AND a.outcome IS NULL
+    WHERE a.ctid = f.place AND a.executor IS NOT DISTINCT FROM $1::uuid
+      AND a.inbox IS NOT DISTINCT FROM f.inbox AND a.outcome IS NULL
     RETURNING a.task_id, a.token, a.inbox, a.outcome, a.finished_at, a.error, a.cancel_at,
               a.cancel_reason
 ), back AS (
