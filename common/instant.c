@@ -221,9 +221,20 @@ bool duration_read_setting(int64_t *ret_ms, const char *text, struct fault *faul
 
 char *duration_write(char text[static INSTANT_TEXT], int64_t ms)
 {
-    if (ms % 1000)
-        snprintf(text, INSTANT_TEXT, "PT%lld.%03dS", (long long)(ms / 1000), (int)(ms % 1000));
-    else
-        snprintf(text, INSTANT_TEXT, "PT%lldS", (long long)(ms / 1000));
+    static const struct {
+        int64_t ms;
+        const char *before, *after;
+    } units[] = {{86400000, "P", "D"}, {3600000, "PT", "H"}, {60000, "PT", "M"}, {1000, "PT", "S"}};
+
+    if (!ms)
+        return strcpy(text, "PT0S");
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (ms % units[i].ms)
+            continue;
+        snprintf(text, INSTANT_TEXT, "%s%lld%s", units[i].before, (long long)(ms / units[i].ms),
+                 units[i].after);
+        return text;
+    }
+    snprintf(text, INSTANT_TEXT, "PT%lld.%03dS", (long long)(ms / 1000), (int)(ms % 1000));
     return text;
 }

@@ -164,12 +164,35 @@ static void reads_settings_durations(void **state)
     }
 }
 
+/* The largest unit that it is a whole number of; what is written can be read. */
+static void writes_durations(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {{0, "PT0S"},        {1, "PT0.001S"},   {1500, "PT1.500S"},
+                 {3000, "PT3S"},     {90000, "PT90S"},  {300000, "PT5M"},
+                 {5400000, "PT90M"}, {7200000, "PT2H"}, {604800000, "P7D"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[INSTANT_TEXT];
+        struct fault fault;
+        int64_t back;
+
+        assert_string_equal(duration_write(text, cases[i].ms), cases[i].text);
+        assert_true(duration_read(&back, text, &fault));
+        assert_int_equal(back, cases[i].ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_instants),       cmocka_unit_test(refuses_instants_and_says_why),
-        cmocka_unit_test(writes_what_it_reads), cmocka_unit_test(reads_durations),
-        cmocka_unit_test(refuses_durations),    cmocka_unit_test(reads_settings_durations),
+        cmocka_unit_test(reads_instants),           cmocka_unit_test(refuses_instants_and_says_why),
+        cmocka_unit_test(writes_what_it_reads),     cmocka_unit_test(reads_durations),
+        cmocka_unit_test(refuses_durations),        cmocka_unit_test(writes_durations),
+        cmocka_unit_test(reads_settings_durations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
