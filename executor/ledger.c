@@ -53,8 +53,8 @@ static void grow(struct ledger *ledger)
     free(ledger->buckets);
     ledger->bucket_count *= 2;
     ledger->buckets = mem_array(struct attempt *, ledger->bucket_count);
-    TAILQ_FOREACH(attempt, &ledger->held, held)
-    put_in_bucket(ledger, attempt);
+    for (attempt = TAILQ_FIRST(&ledger->held); attempt; attempt = TAILQ_NEXT(attempt, held))
+        put_in_bucket(ledger, attempt);
 }
 
 void ledger_add(struct ledger *ledger, struct attempt *attempt)

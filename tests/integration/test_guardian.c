@@ -214,7 +214,7 @@ static void close_scene(struct scene *scene)
 
 static void kills_all_when_the_executor_is_killed(void **state)
 {
-    struct scene scene;
+    struct scene scene = {0};
     pid_t first, second;
     char former[64];
 
@@ -234,7 +234,7 @@ static void kills_all_when_the_executor_is_killed(void **state)
 
 static void kills_all_when_a_frozen_executor_passes_its_deadline(void **state)
 {
-    struct scene scene;
+    struct scene scene = {0};
     pid_t first, second;
     char former[64];
 
@@ -251,7 +251,7 @@ static void kills_all_when_a_frozen_executor_passes_its_deadline(void **state)
 
 static void the_executor_ends_all_when_its_guardian_is_killed(void **state)
 {
-    struct scene scene;
+    struct scene scene = {0};
     pid_t first;
     char former[64];
 
@@ -269,7 +269,7 @@ static void the_executor_ends_all_when_its_guardian_is_killed(void **state)
 
 static void a_clean_stop_is_passed_on_and_ends_the_guardian(void **state)
 {
-    struct scene scene;
+    struct scene scene = {0};
 
     (void)state;
     open_scene(&scene, "0", "trap 'exit 0' TERM; echo; sleep 1000 & wait");
@@ -284,7 +284,7 @@ static void a_clean_stop_is_passed_on_and_ends_the_guardian(void **state)
 
 static void what_a_clean_end_leaves_behind_is_killed(void **state)
 {
-    struct scene scene;
+    struct scene scene = {0};
 
     (void)state;
     open_scene(&scene, "0", "setsid -f sleep 1002 >/dev/null 2>&1 </dev/null; exit 0");
