@@ -99,7 +99,7 @@ static void every_refusal_names_its_field(void **state)
         {"{\"type\":\"shell\",\"shell\":{\"command\":\"a\",\"cwd\":\"tmp\"}}", "#/shell/cwd",
          "absolute path"},
         {"{\"type\":\"shell\",\"shell\":{\"command\":\"a\",\"grace\":\"PT6M\"}}", "#/shell/grace",
-         "must be from PT0S to PT300S"},
+         "must be from PT0S to PT5M"},
         {"{\"type\":\"shell\",\"shell\":{\"command\":\"a\",\"comand\":\"b\"}}", "#/shell/comand",
          "did you mean command?"},
         {"{\"type\":\"http\",\"http\":{}}", "#/http/url", "is required"},
