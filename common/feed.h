@@ -1,8 +1,8 @@
 /*
  * Receiving from Kafka as a member of a consumer group, with the offsets kept by the owner.
  *
- * When partitions are assigned the owner looks up where each stands and calls feed_begin; until then
- * nothing of it is delivered. Offsets are never committed to Kafka for control (only told, as
+ * When partitions are assigned the owner looks up where each stands and calls feed_begin; until
+ * then nothing of it is delivered. Offsets are never committed to Kafka for control (only told, as
  * information for lag tools). auto.offset.reset is "error": a position outside what Kafka has is
  * reported through `gap` and that partition stops.
  */
@@ -32,7 +32,9 @@ struct feed_owner {
 bool feed_open(struct feed **ret, sd_event *loop, const struct config *config,
                const char *const *topics, size_t count, const struct feed_owner *owner,
                struct fault *fault);
-void feed_close(struct feed *feed); /* leaves the group; takes NULL */
+
+/* Leaves the group. Every record must have been given back before. Takes NULL. */
+void feed_close(struct feed *feed);
 
 #define FEED_FIRST INT64_C(-2) /* from the oldest record there is */
 

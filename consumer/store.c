@@ -758,10 +758,11 @@ void store_close(struct store *store)
     if (!store)
         return;
     store->closing = true;
-    feed_close(store->feed);
     db_close(store->db);
+    /* Records belong to the feed's buffers: it cannot close while one is held. */
     while (store->first)
         take_first(store);
+    feed_close(store->feed);
     while (store->entries) {
         struct entry *entry = store->entries;
 
