@@ -100,7 +100,7 @@ static void on_guardian_stop(void *data)
 
 static bool all_reported(const struct executor *executor)
 {
-    return !executor->report || report_open_count(executor->report) == 0;
+    return report_open_count(executor->report) == 0;
 }
 
 /* Waits for what runs, then stops it; waits for the reports; signs off. */
@@ -146,7 +146,7 @@ static void drain(void *data)
     log_info("executor.draining", "active=%lld held=%zu", (long long)run_active(executor->run),
              executor->ledger.count);
     run_return_waiting(executor->run);
-    if (executor->report)
+    if (executor->db)
         report_say(executor->report);
     sd_event_add_time_relative(executor->loop, &life.drain, CLOCK_BOOTTIME, 0, 1000, on_drain,
                                executor);

@@ -466,6 +466,12 @@ def test_a_clean_stop_returns_what_waits_and_awaits_what_runs(desk):
         [("stopped",)]
 
 
+def test_a_clean_stop_where_the_database_was_never_reached(cluster):
+    executor = cluster.executor(database_url="postgresql://nobody@127.0.0.1:1/none")
+    executor.wait_line("event=db.lost")
+    assert executor.stop(10) == 0
+
+
 def test_a_clean_stop_has_an_end(desk):
     executor = desk.executor(shutdown_timeout="3s")
     task = start_family(desk, executor)
