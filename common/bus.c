@@ -371,7 +371,7 @@ bool bus_send(struct bus *bus, const struct bus_message *message, bus_reply *rep
 
     rd_kafka_resp_err_t error = rd_kafka_producev(
         bus->kafka, RD_KAFKA_V_TOPIC(message->topic), RD_KAFKA_V_PARTITION(message->partition),
-        RD_KAFKA_V_KEY(message->key, message->key_size),
+        RD_KAFKA_V_KEY((void *)(uintptr_t)message->key, message->key_size),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value, message->value_size),
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_OPAQUE(sent), RD_KAFKA_V_END);

@@ -1,10 +1,10 @@
 /*
- * Brings the database to this program's schema version: embedded scripts, numbered, checksummed, each
- * in one transaction under an advisory lock, applied by whichever consumer starts first.
+ * Brings the database to this program's schema version: embedded scripts, numbered, checksummed,
+ * each in one transaction under an advisory lock, applied by whichever consumer starts first.
  *
- * A program works with its own version and the next one (migrations expand first and contract later);
- * a database that is newer than that, or whose applied script differs from ours, is refused with a
- * clear fault. Producers and executors wait until the version is there.
+ * A program works with its own version and the next one (migrations expand first and contract
+ * later); a database that is newer than that, or whose applied script differs from ours, is refused
+ * with a clear fault. Producers and executors wait until the version is there.
  */
 #pragma once
 

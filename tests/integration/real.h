@@ -85,13 +85,13 @@ static inline struct config test_config(const char *brokers, const char *prefix)
 /* A name that no other test and no former run has. */
 static inline const char *fresh_name(const char *stem)
 {
-    static int count;
-    char *name = NULL;
+    static char names[100][64];
+    static size_t count;
 
-    if (asprintf(&name, "%s%d_%lld_%d", stem, getpid(), (long long)(clock_wall_us() % 1000000000),
-                 count++) < 0)
-        abort();
-    return name; /* for the life of the test */
+    assert_true(count < COUNT(names));
+    snprintf(names[count], sizeof names[count], "%s%d_%lld_%zu", stem, getpid(),
+             (long long)(clock_wall_us() % 1000000000), count);
+    return names[count++];
 }
 
 static inline const char *real_kafka(void)
@@ -138,21 +138,12 @@ static inline long count_sql(PGconn *conn, const char *sql)
     return atol(ask_sql(conn, sql));
 }
 
-/* The address of another database of the same server; to be freed. */
-static inline char *url_of(const char *server, const char *database)
-{
-    const char *path = strrchr(server, '/');
-    char *url = NULL;
-
-    if (!path || asprintf(&url, "%.*s/%s", (int)(path - server), server, database) < 0)
-        abort();
-    return url;
-}
-
 /* Makes an empty database and returns its address, for the life of the test; NULL: no server. */
 static inline const char *make_database(const char *name)
 {
-    const char *server = getenv("TEST_DATABASE_URL");
+    static char urls[100][256];
+    static size_t count;
+    const char *server = getenv("TEST_DATABASE_URL"), *path;
     char sql[200];
 
     if (!server)
@@ -161,7 +152,10 @@ static inline const char *make_database(const char *name)
     snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
     run_sql(conn, sql);
     PQfinish(conn);
-    return url_of(server, name);
+    path = strrchr(server, '/');
+    assert_true(path && count < COUNT(urls));
+    snprintf(urls[count], sizeof urls[count], "%.*s/%s", (int)(path - server), server, name);
+    return urls[count++];
 }
 
 static inline void drop_database(const char *name)
