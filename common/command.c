@@ -105,7 +105,7 @@ static const char *plain(char out[static 80], const char *text)
 {
     size_t i = 0;
 
-    for (; text[i] && i < 79; i++)
+    for (; i < 79 && text[i]; i++)
         out[i] = (char)(text[i] > ' ' && text[i] <= '~' ? text[i] : '?');
     out[i] = '\0';
     return out;

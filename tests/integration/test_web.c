@@ -999,7 +999,7 @@ static void *fetch(void *data)
     struct fetch *job = data;
     CURL *curl = curl_easy_init();
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    char *body = mem_array(char, 3 << 20);
+    char *body = mem_array(char, 3U * 1024 * 1024);
 
     memset(body, '1', (3 << 20) - 1);
     for (size_t i = 0; i < COUNT(job->statuses); i++) {
