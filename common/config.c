@@ -141,6 +141,21 @@ static const struct {
      "runs the tasks that are handed to it"},
 };
 
+/* Texts that live until the process ends, and can be found until then. */
+static char *keep_text(const char *text)
+{
+    static struct kept {
+        struct kept *before;
+        char text[];
+    } * last;
+    size_t size = strlen(text) + 1;
+    struct kept *kept = mem_or_end(malloc(sizeof *kept + size));
+
+    kept->before = last;
+    last = kept;
+    return memcpy(kept->text, text, size);
+}
+
 static size_t program_row(enum program program)
 {
     for (size_t i = 0; i < COUNT(programs); i++)
@@ -226,7 +241,7 @@ static bool is_choice(const char *choices, const char *text)
 }
 
 /* The secret in a file, without its line end. */
-static bool read_file(const char *path, const char **ret, struct fault *fault)
+static bool read_file(const char *path, char **ret, struct fault *fault)
 {
     char text[VALUE_MOST + 1];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -253,6 +268,17 @@ static bool read_file(const char *path, const char **ret, struct fault *fault)
     return true;
 }
 
+static bool keep_file(const char *path, const char **ret, struct fault *fault)
+{
+    char *text;
+
+    if (!read_file(path, &text, fault))
+        return false;
+    *ret = keep_text(text);
+    free(text);
+    return true;
+}
+
 /* Puts one value in its place. */
 static bool place(struct config *config, const struct setting *row, const char *text,
                   struct fault *fault)
@@ -264,7 +290,7 @@ static bool place(struct config *config, const struct setting *row, const char *
     switch (row->kind) {
     case KIND_TEXT:
     case KIND_SECRET:
-        *(const char **)field = !strcmp(text, "none") ? "" : mem_text(text);
+        *(const char **)field = !strcmp(text, "none") ? "" : keep_text(text);
         return true;
     case KIND_COUNT:
         return read_count(row, text, field, fault);
@@ -280,10 +306,10 @@ static bool place(struct config *config, const struct setting *row, const char *
     case KIND_CHOICE:
         if (!is_choice(row->choices, text))
             return fault_set(fault, FAULT_REJECTED, "must be one of %s", row->choices);
-        *(const char **)field = mem_text(text);
+        *(const char **)field = keep_text(text);
         return true;
     case KIND_FILE:
-        return read_file(text, field, fault);
+        return keep_file(text, field, fault);
     }
     abort();
 }
@@ -302,7 +328,7 @@ static bool read_setting(struct config *config, const struct setting *row, struc
         return fault_set(fault, FAULT_REJECTED, "%s and %s are both set: give one", row->name,
                          file_name);
     if (path && *path)
-        return read_file(path, (const char **)((char *)config + row->place), fault) ||
+        return keep_file(path, (const char **)((char *)config + row->place), fault) ||
                fault_while(fault, "%s", file_name);
     if (!text)
         text = row->otherwise;
@@ -379,7 +405,7 @@ static bool read_kafka(struct config *config, const char *name, const char *valu
 {
     size_t prefix = strlen("ROTA_KAFKA_"), size = strlen(name);
     bool file = size > prefix + 5 && !strcmp(name + size - 5, "_FILE");
-    char *key = mem_text(name + prefix);
+    char *key = keep_text(name + prefix);
 
     if (config->kafka_count == CONFIG_KAFKA_MOST)
         return fault_set(fault, FAULT_REJECTED, "more than %d ROTA_KAFKA_ settings",
@@ -388,10 +414,10 @@ static bool read_kafka(struct config *config, const char *name, const char *valu
         key[strlen(key) - 5] = '\0';
     for (char *at = key; *at; at++)
         *at = *at == '_' ? '.' : (char)tolower((unsigned char)*at);
-    if (file && !read_file(value, &value, fault))
+    if (file && !keep_file(value, &value, fault))
         return fault_while(fault, "%s", name);
     config->kafka[config->kafka_count].key = key;
-    config->kafka[config->kafka_count++].value = mem_text(value);
+    config->kafka[config->kafka_count++].value = keep_text(value);
     return true;
 }
 
@@ -558,12 +584,10 @@ bool config_read(struct config *ret, enum program program, int count, char **arg
 
 bool config_read_token(char **ret, struct fault *fault)
 {
-    const char *path = getenv("ROTA_TOKEN_FILE"), *token = NULL;
+    const char *path = getenv("ROTA_TOKEN_FILE");
 
-    if (path && *path && !read_file(path, &token, fault))
-        return fault_while(fault, "ROTA_TOKEN_FILE");
-    *ret = (char *)(uintptr_t)token;
-    return true;
+    *ret = NULL;
+    return !path || !*path || read_file(path, ret, fault) || fault_while(fault, "ROTA_TOKEN_FILE");
 }
 
 static bool is_loopback(const char *address)
