@@ -1,0 +1,156 @@
+#include "producer/accept.h"
+
+#include "common/cleanup.h"
+#include "common/clock.h"
+#include "common/command.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "producer/render.h"
+#include "producer/status.h"
+
+struct acceptance {
+    struct producer *producer;
+    struct web_request *request;
+    struct accepted accepted;
+    int64_t wait_ms;
+};
+
+struct accepted accepted_of(const struct producer *producer, const struct task *task)
+{
+    struct accepted accepted = {.id = task->id, .type = task->type, .run_at_us = task->run_at_us};
+
+    snprintf(accepted.queue, sizeof accepted.queue, "%s", task->queue);
+    snprintf(accepted.after.topic, sizeof accepted.after.topic, "%s", producer->topic);
+    return accepted;
+}
+
+struct json_object *accepted_body(const struct accepted *accepted)
+{
+    struct json_object *body = json_object_new_object(), *ingest = json_object_new_object();
+    char text[AFTER_TEXT], offset[24];
+
+    snprintf(offset, sizeof offset, "%lld", (long long)accepted->after.offset);
+    put_text(ingest, "topic", accepted->after.topic);
+    put_int(ingest, "partition", accepted->after.partition);
+    put_text(ingest, "offset", offset);
+    put_uuid(body, "id", &accepted->id);
+    put_text(body, "state", "accepted");
+    put_time(body, "run_at", accepted->run_at_us);
+    put_text(body, "queue", accepted->queue);
+    put_text(body, "type", task_type_name(accepted->type));
+    json_object_object_add(body, "ingest", ingest);
+    json_object_object_add(body, "links",
+                           render_links(&accepted->id, after_write(text, &accepted->after)));
+    return body;
+}
+
+void accept_refuse(struct web_request *request, const struct problems *problems)
+{
+    problem_reply_list(
+        request, problems->unknown_field ? PROBLEM_UNKNOWN_FIELD : PROBLEM_VALIDATION, problems);
+}
+
+bool accept_read_json(struct json_object **ret, struct web_request *request)
+{
+    struct fault fault;
+    size_t size;
+    const char *text = web_body(request, &size);
+
+    if (json_read(ret, text, size, &fault))
+        return true;
+    problem_reply(request, PROBLEM_INVALID_JSON, "%s", fault.text);
+    return false;
+}
+
+static void answer_accepted(const struct acceptance *acceptance)
+{
+    struct json_object *body = accepted_body(&acceptance->accepted);
+    struct json_object *links = json_object_object_get(body, "links");
+
+    web_reply_header(acceptance->request, "Location",
+                     json_object_get_string(json_object_object_get(links, "self")));
+    web_reply_header(acceptance->request, "Retry-After", "1");
+    answer_json(acceptance->request, 202, body);
+}
+
+/* Stored or refused: the status says which. Else the 202 that it would have been at first. */
+static void on_waited(void *data, bool in_time)
+{
+    struct acceptance *acceptance = data;
+
+    if (in_time)
+        status_created(acceptance->producer, acceptance->request, &acceptance->accepted.id,
+                       &acceptance->accepted.after);
+    else
+        answer_accepted(acceptance);
+    free(acceptance);
+}
+
+static void log_accepted(const struct accepted *accepted)
+{
+    char id[UUID_TEXT];
+
+    if (log_wants(LOG_DEBUG))
+        log_debug("task.accepted", "task=%s type=%s queue=%s partition=%d offset=%lld",
+                  uuid_write(id, &accepted->id), task_type_name(accepted->type), accepted->queue,
+                  accepted->after.partition, (long long)accepted->after.offset);
+}
+
+static void on_delivered(void *data, const struct bus_position *where, const struct fault *fault)
+{
+    struct acceptance *acceptance = data;
+    char applied[32];
+
+    if (fault) {
+        answer_kafka_fault(acceptance->request, fault);
+        free(acceptance);
+        return;
+    }
+    acceptance->accepted.after.partition = where->partition;
+    acceptance->accepted.after.offset = where->offset;
+    log_accepted(&acceptance->accepted);
+    if (acceptance->wait_ms) {
+        snprintf(applied, sizeof applied, "wait=%lld", (long long)(acceptance->wait_ms / 1000));
+        web_reply_header(acceptance->request, "Preference-Applied", applied);
+        waiters_add(acceptance->producer->waiters, &acceptance->accepted.id,
+                    &acceptance->accepted.after, WAIT_STORED, acceptance->wait_ms, on_waited,
+                    acceptance);
+        return;
+    }
+    answer_accepted(acceptance);
+    free(acceptance);
+}
+
+void accept_send(struct producer *producer, struct web_request *request, const struct task *task)
+{
+    struct acceptance *acceptance =
+        mem_new(struct acceptance, .producer = producer, .request = request,
+                .accepted = accepted_of(producer, task),
+                .wait_ms = web_prefer_wait(request, STATUS_WAIT_MOST_MS));
+    struct fault fault;
+
+    if (command_send_task(producer->bus, producer->topic, log_node(), task, on_delivered,
+                          acceptance, &fault))
+        return;
+    answer_kafka_fault(request, &fault);
+    free(acceptance);
+}
+
+void accept_task(struct web_request *request, void *data)
+{
+    struct producer *producer = data;
+    SCOPED(scoped_json) struct json_object *object = NULL;
+    struct problems problems = {0};
+    struct task task;
+
+    if (!answer_knows_parameters(request, NULL, 0) || !accept_read_json(&object, request))
+        return;
+    if (!task_read(&task, object, web_header(request, "Idempotency-Key"), clock_database_us(),
+                   &problems)) {
+        accept_refuse(request, &problems);
+        return;
+    }
+    accept_send(producer, request, &task);
+    task_done(&task);
+}

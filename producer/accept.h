@@ -1,0 +1,31 @@
+/*
+ * Accepting a task: read, checked, sent to Kafka; answered when the delivery report is there, never
+ * before.
+ */
+#pragma once
+
+#include "producer/after.h"
+#include "producer/answer.h"
+
+/* What the answer needs once the task itself is gone. */
+struct accepted {
+    struct uuid id;
+    enum task_type type;
+    int64_t run_at_us;
+    char queue[TASK_QUEUE_MOST + 1];
+    struct after after;
+};
+
+struct accepted accepted_of(const struct producer *producer, const struct task *task);
+
+/* The body of the 202, and of an item of a batch. */
+struct json_object *accepted_body(const struct accepted *accepted);
+
+/* Answers with what is wrong: 422. */
+void accept_refuse(struct web_request *request, const struct problems *problems);
+
+/* Reads the body as one JSON value; false, and the request is answered. */
+bool accept_read_json(struct json_object **ret, struct web_request *request);
+
+/* Sends the task and answers the request, now or later. The task is still the caller's. */
+void accept_send(struct producer *producer, struct web_request *request, const struct task *task);

@@ -1,0 +1,27 @@
+/* What the parts of rota-producer share. */
+#pragma once
+
+#include "common/bus.h"
+#include "common/db.h"
+#include "common/service.h"
+#include "common/task.h"
+
+struct waiters;
+
+struct producer {
+    struct service *service;
+    sd_event *loop;
+    const struct config *config;
+    struct bus *bus;
+    struct db *db; /* reads only */
+    struct waiters *waiters;
+    char topic[256];  /* <prefix>commands */
+    bool schema_fits; /* the database has the tables that we read */
+    bool asking_schema;
+    sd_event_source *tick;
+    int64_t asked_us; /* for the clock, 0: no question is open */
+};
+
+/* Routes; `data` is the struct producer. */
+web_handler accept_task, accept_batch, accept_legacy, accept_either, legacy_health;
+web_handler status_task, status_attempts, status_cancel, list_tasks, cluster_nodes, cluster_show;
