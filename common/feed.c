@@ -308,8 +308,7 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct config *config, struct
         {"fetch.min.bytes", "1"},
         {"fetch.wait.max.ms", "50"}, /* a partition taken anew waits for the fetch before it */
         {"fetch.error.backoff.ms", "100"},
-        {"queued.min.messages", "10000"},
-        {"queued.max.messages.kbytes", "16384"},
+        {"queued.max.messages.kbytes", "32768"}, /* when full, fetching rests for a whole second */
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "2000"}, /* topics may be made after us */
         {"socket.nagle.disable", "true"},
