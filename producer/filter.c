@@ -33,13 +33,16 @@ static bool add_state(struct filter *filter, const char *word, size_t size)
 
 static bool read_state(struct filter *filter, const char *value, struct fault *fault)
 {
-    for (const char *word = value; word; word = strchr(word, ',')) {
-        word += *word == ',';
-        if (!add_state(filter, word, strcspn(word, ",")))
+    const char *word = value, *end;
+
+    do {
+        end = word + strcspn(word, ",");
+        if (!add_state(filter, word, (size_t)(end - word)))
             return fault_set(fault, FAULT_REJECTED,
                              "it takes scheduled, assigned, running, retrying, succeeded, failed, "
                              "cancelled, expired, skipped, separated by commas");
-    }
+        word = end + 1;
+    } while (*end);
     if (filter->states == LISTED) /* each of them is any of them */
         filter->states = 0;
     return true;

@@ -69,7 +69,7 @@ static void fail(struct list *list, const struct fault *fault)
     free(list);
 }
 
-/* --- Which sources, from where --------------------------------------------------------------- */
+/* --- Which sources, from where ----------------------------------------------------------- */
 
 static void add_source(struct list *list, enum source source, unsigned states)
 {
@@ -149,8 +149,7 @@ static bool is_before(struct place one, struct place other)
     return memcmp(&one.id, &other.id, sizeof one.id) < 0;
 }
 
-/* False where that was the last one. Time goes on between pages: what was ahead is not shown again.
- */
+/* False where that was the last one. Time goes on between pages: what was ahead has been shown. */
 static bool next_source(struct list *list)
 {
     struct place next;
@@ -184,8 +183,7 @@ static bool take_cursor(struct list *list, struct fault *fault)
     return true;
 }
 
-/* --- One walk: arguments in the order of the statements under sql/queries ----------------------
- */
+/* --- One walk: arguments in the order of the statements under sql/queries ---------------- */
 
 static void add_states(struct args *args, unsigned states)
 {
@@ -297,8 +295,7 @@ static enum query ask_open(struct args *args, const struct list *list, unsigned 
     return QUERY_LIST_OPEN;
 }
 
-/* --- The page ----------------------------------------------------------------------------------
- */
+/* --- The page ---------------------------------------------------------------------------- */
 
 static char *next_cursor(const struct list *list, char text[static CURSOR_TEXT])
 {
@@ -476,8 +473,7 @@ static int most_looked(const struct list *list)
     return 2 * limit > LOOKED_LEAST ? 2 * limit : LOOKED_LEAST;
 }
 
-/* --- The request ---------------------------------------------------------------------------------
- */
+/* --- The request ------------------------------------------------------------------------- */
 
 struct reading {
     struct filter filter;
