@@ -1,6 +1,7 @@
--- A million tasks for test_list_buffers.py: 60 % succeeded, 20 % scheduled, 10 % failed, the rest
--- cancelled, retrying, overdue, running, assigned. Types 70/20/9/1 %, five queues and one rare, three
--- priorities, tags. Most were created over the last 30 days and due within a day of that.
+-- Tasks for test_lists.py and, a million of them, test_list_buffers.py: 60 % succeeded, 20 % scheduled,
+-- 10 % failed, the rest cancelled, retrying, overdue, running, assigned. Types 70/20/9/1 %, five queues
+-- and one rare, three priorities, tags. Most were created over the last 30 days and due within a day
+-- of that.
 SET synchronous_commit = off;
 
 CREATE TEMP TABLE draft AS
