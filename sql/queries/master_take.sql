@@ -17,13 +17,13 @@ WITH before AS MATERIALIZED (
                                FROM unnest($4::int[]) WITH ORDINALITY AS p(pid, n)
                                LEFT JOIN pg_stat_activity a ON a.pid = p.pid ORDER BY p.n)
     WHERE m.owner IS NULL OR m.owner = $1::uuid OR m.expires_at <= clock_timestamp()
-    RETURNING m.epoch
+    RETURNING m.epoch, m.renewed_at
 ), closed AS (
-    UPDATE master_term SET ended_at = clock_timestamp()
+    UPDATE master_term SET ended_at = (SELECT renewed_at FROM taken)
     WHERE ended_at IS NULL AND EXISTS (SELECT FROM taken)
 ), opened AS (
-    INSERT INTO master_term (epoch, owner, node, reason)
-    SELECT t.epoch, $1::uuid, $2::text,
+    INSERT INTO master_term (epoch, owner, node, began_at, reason)
+    SELECT t.epoch, $1::uuid, $2::text, t.renewed_at,
            CASE WHEN b.epoch = 0 THEN 'first' WHEN b.owner IS NULL THEN 'released'
                 WHEN b.owner = $1::uuid THEN 'own' ELSE 'expired' END
     FROM taken t, before b

@@ -188,7 +188,7 @@ def make_topic(cluster, topic):
 
 
 def test_kafka_topic_missing(cluster):
-    ended, attempts = run(cluster, type="kafka", timeout="PT15S", kafka={
+    ended, attempts = run(cluster, type="kafka", timeout="PT3S", kafka={
         "topic": cluster.prefix + "nowhere", "value": 1})
     assert ended["state"] == "failed"
     assert attempts[0]["error"]

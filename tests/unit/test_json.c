@@ -119,6 +119,35 @@ static void what_is_not_is_refused_with_its_place(void **state)
     assert_non_null(strstr(fault.text, "U+0000"));
 }
 
+/* What is JSON but cannot be kept is named by its place, so that the caller's field is. */
+static void what_cannot_be_kept_has_a_place(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_value;
+        const char *pointer;
+    } cases[] = {
+        {"{\"a\":1,\"b\":[0,{\"c/d\":\"\\u0000\"}]}", true, "/b/1/c~1d"},
+        {"\"\\ud800\"", true, ""},
+        {"{\"a\":[1,[]],\"b\":1e999}", true, "/b"},
+        {"{\"a\":{\"b\":99999999999999999999}}", true, "/a/b"},
+        {"{\"a\":1,\"a\":2}", true, "/a"},
+        {"{\"a\":[1,}", false, NULL},
+        {"{\"a\":\"\xff\"}", false, NULL},
+    };
+    struct json_object *value = NULL;
+    struct json_place place;
+    struct fault fault;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_false(json_read_at(&value, cases[i].text, strlen(cases[i].text), &place, &fault));
+        assert_int_equal(place.is_value, cases[i].is_value);
+        if (cases[i].pointer)
+            assert_string_equal(place.pointer, cases[i].pointer);
+    }
+}
+
 static void depth_has_a_bound(void **state)
 {
     char text[2 * (JSON_DEPTH_MOST + 1)];
@@ -162,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_json_comes_out_as_it_went_in),
         cmocka_unit_test(what_is_not_is_refused_with_its_place),
+        cmocka_unit_test(what_cannot_be_kept_has_a_place),
         cmocka_unit_test(depth_has_a_bound),
         cmocka_unit_test(equal_values_have_one_text),
     };
