@@ -14,7 +14,9 @@
 struct reader {
     const char *text, *at, *end;
     int depth;
-    GString *string; /* the text that is being read */
+    GString *string;  /* the text that is being read */
+    GString *pointer; /* of the value that is being read */
+    bool is_value;    /* what was refused is JSON */
     struct fault *fault;
 };
 
@@ -30,6 +32,13 @@ static bool refuse(struct reader *reader, const char *at, const char *why)
         }
     return fault_set(reader->fault, FAULT_REJECTED, "line %d, column %lld: %s", line,
                      (long long)(at - start) + 1, why);
+}
+
+/* It is JSON, but what it says would be lost. */
+static bool refuse_value(struct reader *reader, const char *at, const char *why)
+{
+    reader->is_value = true;
+    return refuse(reader, at, why);
 }
 
 static void skip_space(struct reader *reader)
@@ -73,16 +82,16 @@ static bool read_code_point(struct reader *reader, const char *start)
     if (high < 0)
         return refuse(reader, start, "\\u needs four hexadecimal digits");
     if (high == 0)
-        return refuse(reader, start, "U+0000 is not allowed");
+        return refuse_value(reader, start, "U+0000 is not allowed");
     if (high >= 0xdc00 && high <= 0xdfff)
-        return refuse(reader, start, "a surrogate without its first half");
+        return refuse_value(reader, start, "a surrogate without its first half");
     if (high < 0xd800 || high > 0xdbff) {
         g_string_append_unichar(reader->string, (gunichar)high);
         return true;
     }
     if (!is_next(reader, '\\') || !is_next(reader, 'u') || (low = hex4(reader)) < 0xdc00 ||
         low > 0xdfff)
-        return refuse(reader, start, "a surrogate without its second half");
+        return refuse_value(reader, start, "a surrogate without its second half");
     g_string_append_unichar(reader->string,
                             (gunichar)(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)));
     return true;
@@ -163,6 +172,23 @@ static bool is_zero(const char *text)
            strchr("eE", text[strcspn(text, "123456789eE")]);
 }
 
+/* An integer of 64 bits, or NULL. */
+static struct json_object *read_integer(const char *text)
+{
+    errno = 0;
+    if (*text == '-') {
+        int64_t number = strtoll(text, NULL, 10);
+
+        return errno ? NULL : json_object_new_int64(number);
+    }
+    uint64_t number = strtoull(text, NULL, 10);
+
+    if (errno)
+        return NULL;
+    return number <= INT64_MAX ? json_object_new_int64((int64_t)number)
+                               : json_object_new_uint64(number);
+}
+
 static bool read_number(struct reader *reader, struct json_object **ret)
 {
     const char *start = reader->at;
@@ -171,29 +197,41 @@ static bool read_number(struct reader *reader, struct json_object **ret)
 
     if (!skip_number(reader, &whole))
         return refuse(reader, start, "neither a value nor a number");
-    size_t size = (size_t)(reader->at - start);
+    size_t size = (size_t)(reader->at - start), most = JSON_NUMBER_MOST;
 
-    if (size > JSON_NUMBER_MOST)
-        return refuse(reader, start, "a number with more than 64 characters");
+    if (memchr(start, 'e', size) || memchr(start, 'E', size))
+        most = JSON_EXPONENT_MOST;
+    if (size > most)
+        return refuse_value(reader, start, "a number with too many characters");
     memcpy(text, start, size);
     text[size] = '\0';
-    errno = 0;
-    if (whole && *text == '-') {
-        *ret = json_object_new_int64(strtoll(text, NULL, 10));
-    } else if (whole) {
-        unsigned long long number = strtoull(text, NULL, 10);
+    if (whole && (*ret = read_integer(text)))
+        return true;
+    double number = g_ascii_strtod(text, NULL);
 
-        *ret = number <= INT64_MAX ? json_object_new_int64((int64_t)number)
-                                   : json_object_new_uint64(number);
-    } else {
-        double number = g_ascii_strtod(text, NULL);
+    if (isinf(number) || (number == 0 && !is_zero(text)))
+        return refuse_value(reader, start, "a number beyond a double");
+    *ret = mem_or_end(json_object_new_double_s(number, text));
+    return true;
+}
 
-        *ret = json_object_new_double_s(number, text);
-        errno = isinf(number) || (number == 0 && !is_zero(text)) ? ERANGE : 0;
-    }
-    mem_or_end(*ret);
-    return !errno ||
-           refuse(reader, start, whole ? "an integer beyond 64 bits" : "a number beyond a double");
+/* --- Where we are ---------------------------------------------------------------------------- */
+
+static void enter_member(struct reader *reader, const char *name)
+{
+    g_string_append_c(reader->pointer, '/');
+    for (; *name; name++)
+        if (*name == '~' || *name == '/')
+            g_string_append(reader->pointer, *name == '~' ? "~0" : "~1");
+        else
+            g_string_append_c(reader->pointer, *name);
+}
+
+/* What was refused is looked for where the reader stood. */
+static void leave(struct reader *reader, size_t before, bool ok)
+{
+    if (ok)
+        g_string_truncate(reader->pointer, before);
 }
 
 /* --- Values ---------------------------------------------------------------------------------- */
@@ -203,8 +241,12 @@ static bool read_value(struct reader *reader, struct json_object **ret);
 static bool read_item(struct reader *reader, struct json_object *array)
 {
     struct json_object *item = NULL;
+    size_t before = reader->pointer->len;
+
+    g_string_append_printf(reader->pointer, "/%zu", json_object_array_length(array));
     bool ok = read_value(reader, &item);
 
+    leave(reader, before, ok);
     json_object_array_add(array, item);
     return ok;
 }
@@ -230,19 +272,22 @@ static bool read_member(struct reader *reader, struct json_object *object)
     SCOPED(scoped_text) char *name = NULL;
     const char *start = reader->at;
     struct json_object *value = NULL;
+    size_t before = reader->pointer->len;
 
     if (!is_next(reader, '"'))
         return refuse(reader, start, "a name in quotes is missing");
     if (!read_string(reader))
         return false;
     name = mem_text(reader->string->str);
+    enter_member(reader, name);
     if (json_object_object_get_ex(object, name, NULL))
-        return refuse(reader, start, "the name stands twice in one object");
+        return refuse_value(reader, start, "the name stands twice in one object");
     skip_space(reader);
     if (!is_next(reader, ':'))
         return refuse(reader, reader->at, "a colon is missing");
     bool ok = read_value(reader, &value);
 
+    leave(reader, before, ok);
     json_object_object_add(object, name, value);
     return ok;
 }
@@ -329,20 +374,33 @@ static bool read_document(struct reader *reader, struct json_object **ret)
     return reader->at == reader->end || refuse(reader, reader->at, "more than one value");
 }
 
-bool json_read(struct json_object **ret, const char *text, size_t size, struct fault *fault)
+bool json_read_at(struct json_object **ret, const char *text, size_t size, struct json_place *place,
+                  struct fault *fault)
 {
     SCOPED(scoped_json) struct json_object *value = NULL;
     struct reader reader = {.text = text, .at = text, .end = text + size, .fault = fault};
 
+    *place = (struct json_place){0};
     if (!size)
         return fault_set(fault, FAULT_REJECTED, "line 1, column 1: there is nothing");
     reader.string = g_string_new(NULL);
+    reader.pointer = g_string_new(NULL);
     bool ok = read_document(&reader, &value);
 
+    place->is_value = reader.is_value;
+    snprintf(place->pointer, sizeof place->pointer, "%s", reader.pointer->str);
     g_string_free(reader.string, TRUE);
+    g_string_free(reader.pointer, TRUE);
     if (ok)
         *ret = TAKE(value);
     return ok;
+}
+
+bool json_read(struct json_object **ret, const char *text, size_t size, struct fault *fault)
+{
+    struct json_place place;
+
+    return json_read_at(ret, text, size, &place, fault);
 }
 
 /* --- Out ------------------------------------------------------------------------------------- */
@@ -406,11 +464,15 @@ static void write_array(GString *to, struct json_object *array)
 
 #define WHOLE_MOST 9007199254740992.0 /* whole numbers below are exact in a double */
 
-static void write_double(GString *to, double number)
+static void write_double(GString *to, struct json_object *value)
 {
+    double number = json_object_get_double(value);
     char text[G_ASCII_DTOSTR_BUF_SIZE];
+    const char *kept = json_object_to_json_string(value);
 
-    if (number == trunc(number) && fabs(number) < WHOLE_MOST)
+    if (kept[strspn(kept, "-0123456789")] == '\0' && fabs(number) >= WHOLE_MOST)
+        g_string_append(to, kept);
+    else if (number == trunc(number) && fabs(number) < WHOLE_MOST)
         g_string_append_printf(to, "%lld", (long long)number);
     else
         g_string_append(to, g_ascii_formatd(text, sizeof text, "%.17g", number));
@@ -429,7 +491,7 @@ static void write_value(GString *to, struct json_object *value)
         write_array(to, value);
         return;
     case json_type_double:
-        write_double(to, json_object_get_double(value));
+        write_double(to, value);
         return;
     default:
         text = json_text(value, &size);

@@ -19,8 +19,9 @@
 #define TOPIC_MOST 249
 #define KEY_MOST 4096
 #define STATUSES_MOST 50
+#define USUAL_PREFIX "rota."
 
-static const char *topic_prefix = "rota.";
+static const char *topic_prefix = USUAL_PREFIX;
 
 void task_guard_topics(const char *prefix)
 {
@@ -341,18 +342,26 @@ static void finish_http(const struct whole *whole, struct json_object *part)
 
 /* --- kafka ----------------------------------------------------------------------------------- */
 
-/* A task that wrote commands would go around every check of the API. */
-static bool is_own_topic(const char *topic)
+static bool is_own_of(const char *topic, const char *prefix)
 {
     static const char *const own[] = {"commands", "dead-letters", "results", "events"};
-    size_t size = strlen(topic_prefix);
+    size_t size = strlen(prefix);
 
-    if (strncmp(topic, topic_prefix, size) != 0)
+    if (strncmp(topic, prefix, size) != 0)
         return false;
     for (size_t i = 0; i < COUNT(own); i++)
         if (!strcmp(own[i], topic + size))
             return true;
     return false;
+}
+
+/*
+ * A task that wrote commands would go around every check of the API; here, or in another cluster
+ * that uses the same Kafka with the usual names.
+ */
+static bool is_own_topic(const char *topic)
+{
+    return is_own_of(topic, topic_prefix) || is_own_of(topic, USUAL_PREFIX);
 }
 
 static void read_topic(void *data, struct json_object *value, const struct field *at)

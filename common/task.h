@@ -83,6 +83,6 @@ bool task_read_command(struct task *ret, struct json_object *object, struct prob
 
 void task_done(struct task *task);
 
-/* The prefix of Rota's own topics, which no task may write to; "rota." until this is called. The
+/* The prefix of Rota's own topics, which no task may write to; "rota." always counts as well. The
  * text lives until the process ends. */
 void task_guard_topics(const char *prefix);

@@ -51,15 +51,29 @@ void accept_refuse(struct web_request *request, const struct problems *problems)
         request, problems->unknown_field ? PROBLEM_UNKNOWN_FIELD : PROBLEM_VALIDATION, problems);
 }
 
+enum problem accept_json_problem(struct problems *problems, const struct json_place *place,
+                                 const struct fault *fault)
+{
+    if (!place->is_value)
+        return PROBLEM_INVALID_JSON;
+    problems_add(problems, place->pointer, "%s", fault->text);
+    return PROBLEM_VALIDATION;
+}
+
 bool accept_read_json(struct json_object **ret, struct web_request *request)
 {
+    struct problems problems = {0};
+    struct json_place place;
     struct fault fault;
     size_t size;
     const char *text = web_body(request, &size);
 
-    if (json_read(ret, text, size, &fault))
+    if (json_read_at(ret, text, size, &place, &fault))
         return true;
-    problem_reply(request, PROBLEM_INVALID_JSON, "%s", fault.text);
+    if (accept_json_problem(&problems, &place, &fault) == PROBLEM_VALIDATION)
+        accept_refuse(request, &problems);
+    else
+        problem_reply(request, PROBLEM_INVALID_JSON, "%s", fault.text);
     return false;
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "common/json.h"
 #include "producer/after.h"
 #include "producer/answer.h"
 
@@ -26,6 +27,11 @@ void accept_refuse(struct web_request *request, const struct problems *problems)
 
 /* Reads the body as one JSON value; false, and the request is answered. */
 bool accept_read_json(struct json_object **ret, struct web_request *request);
+
+/* The problem of a text that json_read_at refused: it is not JSON (400), or says what cannot be
+ * kept (422, with its place in `problems`). */
+enum problem accept_json_problem(struct problems *problems, const struct json_place *place,
+                                 const struct fault *fault);
 
 /* Sends the task and answers the request, now or later. The task is still the caller's. */
 void accept_send(struct producer *producer, struct web_request *request, const struct task *task);

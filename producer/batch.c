@@ -133,12 +133,17 @@ static void take_item(struct batch *batch, int index, struct json_object *object
 static void take_line(struct batch *batch, int index, const char *line, size_t size)
 {
     SCOPED(scoped_json) struct json_object *object = NULL;
+    struct problems problems = {0};
+    struct json_place place;
     struct fault fault;
 
-    if (json_read(&object, line, size, &fault))
+    if (json_read_at(&object, line, size, &place, &fault)) {
         take_item(batch, index, object);
-    else
-        put_problem(batch, index, PROBLEM_INVALID_JSON, fault.text, NULL);
+        return;
+    }
+    enum problem problem = accept_json_problem(&problems, &place, &fault);
+
+    put_problem(batch, index, problem, fault.text, problems.count ? &problems : NULL);
 }
 
 /* --- Where the items are --------------------------------------------------------------------- */

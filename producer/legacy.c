@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "producer/accept.h"
 
+#include <strings.h>
 #include <time.h>
 
 struct sending {
@@ -61,6 +62,17 @@ static const char *field(struct web_request *request, const char *name)
     return value ? value : web_query(request, name);
 }
 
+/*
+ * A page of a stranger's site can make a browser send a form here, but not JSON: a form is good for
+ * the founding system's two fields alone, never for a task of another type.
+ */
+static bool is_json(const struct web_request *request)
+{
+    const char *type = web_header(request, "Content-Type");
+
+    return type && !strncasecmp(type, "application/json", strlen("application/json"));
+}
+
 /* {"execTs", "data"} from the query or the form, else from a JSON body. To be put. */
 static struct json_object *collect(struct web_request *request)
 {
@@ -70,8 +82,10 @@ static struct json_object *collect(struct web_request *request)
     size_t size;
     const char *text = web_body(request, &size);
 
-    if (!exec_ts && !data && size && *text == '{' && json_read(&object, text, size, &fault))
+    if (!exec_ts && !data && size && is_json(request) && json_read(&object, text, size, &fault) &&
+        json_object_is_type(object, json_type_object))
         return object;
+    json_object_put(object);
     object = json_object_new_object();
     if (exec_ts && *exec_ts)
         put_text(object, "execTs", exec_ts);
@@ -143,6 +157,9 @@ void accept_either(struct web_request *request, void *data)
     if (field(request, "execTs") || field(request, "data")) {
         object = collect(request);
         send_legacy(data, request, object);
+    } else if (size && !is_json(request)) {
+        problem_reply(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+                      "a form has the fields execTs and data; a task is application/json");
     } else if (size && json_read(&object, text, size, &fault) &&
                json_object_is_type(object, json_type_object) &&
                !json_object_object_get_ex(object, "type", NULL) &&

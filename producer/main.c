@@ -12,7 +12,7 @@
 #include "producer/producer.h"
 #include "producer/waiters.h"
 
-#define MESSAGE_MS 15000 /* until a delivery report: well below what callers wait */
+#define MESSAGE_MS 10000 /* until a delivery report: well below what callers wait */
 #define LINGER_MS 2
 #define TICK_US UINT64_C(1000000)
 #define DRAIN_TICK_US UINT64_C(20000)

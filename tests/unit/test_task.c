@@ -432,8 +432,11 @@ static void the_prefix_of_own_topics_can_be_another(void **state)
     task_guard_topics("x-");
     assert_false(
         read_text(&task, "{\"type\":\"kafka\",\"kafka\":{\"topic\":\"x-events\"}}", &problems));
-    assert_true(read_text(&task, "{\"type\":\"kafka\",\"kafka\":{\"topic\":\"rota.commands\"}}",
-                          &problems));
+    /* Another cluster's, on the same Kafka. */
+    assert_false(read_text(&task, "{\"type\":\"kafka\",\"kafka\":{\"topic\":\"rota.commands\"}}",
+                           &problems));
+    assert_true(
+        read_text(&task, "{\"type\":\"kafka\",\"kafka\":{\"topic\":\"rota.mine\"}}", &problems));
     task_done(&task);
     task_guard_topics("rota.");
 }
