@@ -74,12 +74,12 @@ static void put_request(struct json_object *task, const PGresult *rows, int row,
 
 static void put_lateness(struct json_object *task, const PGresult *rows, int row)
 {
-    int64_t late_us = rows_time(rows, row, RENDER_STARTED_AT) - rows_time(rows, row, RENDER_RUN_AT);
-
     if (rows_is_null(rows, row, RENDER_STARTED_AT))
         json_object_object_add(task, "lateness_ms", NULL);
     else
-        put_int(task, "lateness_ms", late_us / 1000);
+        put_int(task, "lateness_ms",
+                (rows_time(rows, row, RENDER_STARTED_AT) - rows_time(rows, row, RENDER_RUN_AT)) /
+                    1000);
 }
 
 /* Of the last attempt, where it ended without success. */
