@@ -1,7 +1,7 @@
 -- Tasks for test_lists.py and, a million of them, test_list_buffers.py: 60 % succeeded, 20 % scheduled,
--- 10 % failed, the rest cancelled, retrying, overdue, running, assigned. Types 70/20/9/1 %, five queues
--- and one rare, three priorities, tags. Most were created over the last 30 days and due within a day
--- of that.
+-- 10 % failed, the rest cancelled, retrying, overdue, running, assigned. Types 70/20/9/1 %, three
+-- priorities, tags, five queues, one rare, and one whose tasks are due long after all others. Most
+-- were created over the last 30 days and due within a day of that.
 SET synchronous_commit = off;
 
 CREATE TEMP TABLE draft AS
@@ -27,9 +27,11 @@ SELECT id,
        CASE WHEN dice < 70 THEN 'log' WHEN dice < 90 THEN 'shell' WHEN dice < 99 THEN 'http'
             ELSE 'kafka' END,
        'job.' || i % 50,
-       CASE WHEN i % 5000 = 7 THEN 'rare' ELSE 'q' || dice % 5 END,
+       CASE WHEN i % 5000 = 7 THEN 'rare'
+            WHEN kind BETWEEN 15 AND 19 AND i > :rows * 0.9 THEN 'far' ELSE 'q' || dice % 5 END,
        (i % 3 - 1)::smallint,
-       CASE WHEN kind < 20 THEN now() + wait * 10 ELSE created_at - wait END,
+       CASE WHEN kind BETWEEN 15 AND 19 AND i > :rows * 0.9 THEN now() + interval '60 days' + wait
+            WHEN kind < 20 THEN now() + wait * 10 ELSE created_at - wait END,
        created_at, created_at, 'retry', 20, '{"n": 1}', NULL,
        CASE WHEN i % 10 = 3 THEN '["common"]'::jsonb WHEN i % 1000 = 11 THEN '["scarce"]' END
 FROM draft;

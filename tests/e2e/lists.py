@@ -54,14 +54,14 @@ def link(filters, **others):
     return "/api/v1/tasks?" + urllib.parse.urlencode({**filters, **others})
 
 
-def pages(cluster, filters, most=None, **others):
-    """The pages of a list, as its next_cursor leads through them; the first `most`."""
-    cursor, count = None, 0
-    while count == 0 or (cursor and count != most):
+def pages(cluster, filters, **others):
+    """The pages of a list, as its next_cursor leads through them."""
+    cursor, more = None, True
+    while more:
         answer = cluster.front.get(link(filters, **others, **({"cursor": cursor} if cursor else {})))
         assert answer.status == 200, (filters, answer)
         page = answer.json()
         cursor = page["next_cursor"]
         assert (cursor is not None) == ('rel="next"' in (answer.headers["Link"] or ""))
-        count += 1
+        more = cursor is not None
         yield page["items"]

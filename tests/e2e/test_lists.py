@@ -81,6 +81,12 @@ def test_small_pages_lead_to_the_same(cluster, tasks):
         assert seen(cluster, filters, limit=2) == expected(tasks, filters), filters
 
 
+def test_lanes_of_unlike_length_keep_the_order(cluster, tasks):
+    """One lane holds what is due last: its share of a page ends long before the page does."""
+    filters = {"state": "scheduled"}
+    assert seen(cluster, filters, limit=50) == expected(tasks, filters)
+
+
 def test_an_item_is_the_task(cluster):
     item = cluster.front.get(link({"state": "running"}, limit=1)).json()["items"][0]
     task = cluster.task(item["id"])
