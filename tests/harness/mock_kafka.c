@@ -112,7 +112,11 @@ int main(int count, char **words)
         else
             return 2;
     }
-    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    /* It is a server: that it has no bootstrap servers is not worth a word. */
+    rd_kafka_conf_set(conf, "log_level", "3", why, sizeof why);
+    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     rd_kafka_mock_cluster_t *cluster = kafka ? rd_kafka_mock_cluster_new(kafka, brokers) : NULL;
 
     if (!cluster || !make_topics(cluster, words, count, brokers))
