@@ -142,6 +142,19 @@ void args_array_end(struct args *args)
     args->lengths[last] = (int)(args->size - args->starts[last]);
 }
 
+void args_words(struct args *args, const char *list)
+{
+    args_array(args, ARGS_TEXT);
+    for (const char *at = list; *at;) {
+        size_t size = strcspn(at, ", ");
+
+        if (size)
+            args_bytes(args, at, size);
+        at += size + strspn(at + size, ", ");
+    }
+    args_array_end(args);
+}
+
 void args_empty_array(struct args *args, enum args_type type)
 {
     args_array(args, type);

@@ -61,6 +61,9 @@ void args_bytes(struct args *args, const void *bytes, size_t size); /* NULL: nul
 void args_array(struct args *args, enum args_type type);
 void args_array_end(struct args *args);
 
+/* The words of a list that is separated by commas or spaces, as an array of texts. */
+void args_words(struct args *args, const char *list);
+
 /* For a statement that is not used in this call: an empty array. */
 void args_empty_array(struct args *args, enum args_type type);
 

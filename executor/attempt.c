@@ -43,3 +43,19 @@ void attempt_free(struct attempt *attempt)
     free(attempt->error);
     free(attempt);
 }
+
+void attempt_add_keys(struct args *args, struct attempt *const *list, size_t count)
+{
+    args_array(args, ARGS_UUID);
+    for (size_t i = 0; i < count; i++)
+        args_uuid(args, &list[i]->task);
+    args_array_end(args);
+    args_array(args, ARGS_INT4);
+    for (size_t i = 0; i < count; i++)
+        args_int4(args, list[i]->token);
+    args_array_end(args);
+    args_array(args, ARGS_INT8);
+    for (size_t i = 0; i < count; i++)
+        args_int8(args, list[i]->inbox);
+    args_array_end(args);
+}

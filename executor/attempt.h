@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "common/args.h"
 #include "common/state.h"
 #include "common/uuid.h"
 
@@ -81,3 +82,6 @@ void attempt_keep(struct attempt *attempt);
 /* Its texts are not needed any more. */
 void attempt_forget(struct attempt *attempt);
 void attempt_free(struct attempt *attempt);
+
+/* Three parameters, by which statements find attempts: task, token and inbox number of each. */
+void attempt_add_keys(struct args *args, struct attempt *const *list, size_t count);

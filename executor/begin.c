@@ -151,18 +151,9 @@ static void write_starts(struct begin *begin, struct attempt **batch, size_t cou
 
     args_reset(args);
     args_uuid(args, &begin->executor->node);
-    args_array(args, ARGS_UUID);
+    attempt_add_keys(args, batch, count);
     for (size_t i = 0; i < count; i++)
-        args_uuid(args, &batch[i]->task);
-    args_array_end(args);
-    args_array(args, ARGS_INT4);
-    for (size_t i = 0; i < count; i++)
-        args_int4(args, batch[i]->token);
-    args_array_end(args);
-    args_array(args, ARGS_INT8);
-    for (size_t i = 0; i < count; i++)
-        args_int8(args, writing->inbox[i] = batch[i]->inbox);
-    args_array_end(args);
+        writing->inbox[i] = batch[i]->inbox;
     args_array(args, ARGS_TIME);
     for (size_t i = 0; i < count; i++)
         args_time(args, batch[i]->started_us);

@@ -137,19 +137,6 @@ static void on_joined(void *data, const PGresult *rows, const struct fault *faul
     lease->owner.joined(lease->owner.data);
 }
 
-static void add_words(struct args *args, const char *list)
-{
-    args_array(args, ARGS_TEXT);
-    for (const char *at = list; *at;) {
-        size_t size = strcspn(at, ", ");
-
-        if (size)
-            args_bytes(args, at, size);
-        at += size + strspn(at + size, ", ");
-    }
-    args_array_end(args);
-}
-
 static void ask(struct lease *lease);
 
 static void join(struct lease *lease)
@@ -162,8 +149,8 @@ static void join(struct lease *lease)
     args_text(&args, log_node());
     args_text(&args, ROTA_VERSION);
     args_int4(&args, (int32_t)getpid());
-    add_words(&args, executor->config->executor_queues);
-    add_words(&args, executor->config->executor_types);
+    args_words(&args, executor->config->executor_queues);
+    args_words(&args, executor->config->executor_types);
     args_int4(&args, (int32_t)executor->config->executor_slots);
     db_call(lease->db, QUERY_NODE_JOIN, &args, on_joined, lease);
 }

@@ -104,19 +104,6 @@ static void on_said(void *data, const PGresult *rows, const struct fault *fault)
         report->said.known = false;
 }
 
-static void add_queues(struct args *args, const char *list)
-{
-    args_array(args, ARGS_TEXT);
-    for (const char *at = list; *at;) {
-        size_t size = strcspn(at, ", ");
-
-        if (size)
-            args_bytes(args, at, size);
-        at += size + strspn(at + size, ", ");
-    }
-    args_array_end(args);
-}
-
 void report_say(struct report *report)
 {
     struct executor *executor = report->executor;
@@ -130,7 +117,7 @@ void report_say(struct report *report)
         return;
     args_reset(&report->args);
     args_uuid(&report->args, &executor->node);
-    add_queues(&report->args, executor->config->executor_queues);
+    args_words(&report->args, executor->config->executor_queues);
     add_state(report, &report->args);
     db_call(executor->db, QUERY_EXECUTOR_SAY, &report->args, on_said, report);
 }
@@ -225,18 +212,7 @@ static void look_up(struct batch *batch)
 
     args_reset(args);
     args_uuid(args, &batch->report->executor->node);
-    args_array(args, ARGS_UUID);
-    for (size_t i = 0; i < batch->count; i++)
-        args_uuid(args, &batch->attempts[i]->task);
-    args_array_end(args);
-    args_array(args, ARGS_INT4);
-    for (size_t i = 0; i < batch->count; i++)
-        args_int4(args, batch->attempts[i]->token);
-    args_array_end(args);
-    args_array(args, ARGS_INT8);
-    for (size_t i = 0; i < batch->count; i++)
-        args_int8(args, batch->attempts[i]->inbox);
-    args_array_end(args);
+    attempt_add_keys(args, batch->attempts, batch->count);
     db_call(batch->report->executor->db, QUERY_REPORT_SEEN, args, on_seen, batch);
 }
 
@@ -333,18 +309,7 @@ static void send_batch(struct report *report, struct batch *batch)
 
     args_reset(args);
     args_uuid(args, &report->executor->node);
-    args_array(args, ARGS_UUID);
-    for (size_t i = 0; i < batch->count; i++)
-        args_uuid(args, &batch->attempts[i]->task);
-    args_array_end(args);
-    args_array(args, ARGS_INT4);
-    for (size_t i = 0; i < batch->count; i++)
-        args_int4(args, batch->attempts[i]->token);
-    args_array_end(args);
-    args_array(args, ARGS_INT8);
-    for (size_t i = 0; i < batch->count; i++)
-        args_int8(args, batch->attempts[i]->inbox);
-    args_array_end(args);
+    attempt_add_keys(args, batch->attempts, batch->count);
     add_ends(args, batch);
     add_state(report, args);
     report->statements++;
