@@ -1,8 +1,8 @@
 /*
  * Two clocks. Durations are measured by CLOCK_BOOTTIME, which goes on while a machine sleeps.
- * Instants are the database's: node clocks may be hours wrong, so a node asks the database and keeps
- * the distance between that clock and its own boot clock. Without an answer so far it falls back to
- * its wall clock.
+ * Instants are the database's: node clocks may be hours wrong, so a node asks the database and
+ * keeps the distance between that clock and its own boot clock. Without an answer so far it falls
+ * back to its wall clock.
  */
 #pragma once
 

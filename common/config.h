@@ -2,10 +2,10 @@
  * Settings: environment variables named ROTA_*, one table of rows (name, programs, type, default,
  * bounds, help) from which reading, checks, --help and docs/settings.md come.
  *
- * A value out of bounds, an unknown ROTA_* name or a secret given twice is one clear line. Kubernetes'
- * own service variables (*_SERVICE_HOST, *_SERVICE_PORT*, *_PORT, *_PORT_*) are passed over. Each
- * secret X may come from the file that X_FILE names. ROTA_KAFKA_<KEY> that is no row here is handed
- * to librdkafka as <key> (dots for underscores).
+ * A value out of bounds, an unknown ROTA_* name or a secret given twice is one clear line.
+ * Kubernetes' own service variables (*_SERVICE_HOST, *_SERVICE_PORT*, *_PORT, *_PORT_*) are passed
+ * over. Each secret X may come from the file that X_FILE names. ROTA_KAFKA_<KEY> that is no row
+ * here is handed to librdkafka as <key> (dots for underscores).
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct config {
     int64_t kafka_partitions;
     int64_t kafka_keep_ms;
     const char *kafka_flush_messages; /* auto, yes, no */
-    const char *kafka_accept_gap;     /* topic/partition whose missing records are given up, or "" */
+    const char *kafka_accept_gap; /* topic/partition whose missing records are given up, or "" */
     struct {
         const char *key, *value;
     } kafka[CONFIG_KAFKA_MOST]; /* for librdkafka */
@@ -44,8 +44,8 @@ struct config {
     int64_t log_max_size, log_keep;
 
     int64_t heartbeat_ms, alive_ms, resolve_ms, lease_ms, executor_lease_ms;
-    int64_t poll_ms;       /* the net under timers and notifications */
-    int64_t batch;         /* tasks stored or dispatched by one statement */
+    int64_t poll_ms; /* the net under timers and notifications */
+    int64_t batch;   /* tasks stored or dispatched by one statement */
     int64_t retention_ms;
     int64_t shutdown_ms;
 

@@ -4,9 +4,10 @@
  * Calls are sent at once through libpq's pipeline mode, each in a transaction of its own, and are
  * answered in order. The connection is opened and reopened behind the caller's back; while it is
  * away calls are answered with FAULT_DOWN instead of being kept. Each statement is prepared when it
- * is first used on a connection. Sessions are set so that a dead client's locks are gone well before
- * a lease passes (keepalives, statement_timeout, lock_timeout, idle_in_transaction_session_timeout)
- * and so that plans do not depend on statistics (DESIGN notes in ARCHITECTURE.md, "Plans").
+ * is first used on a connection. Sessions are set so that a dead client's locks are gone well
+ * before a lease passes (keepalives, statement_timeout, lock_timeout,
+ * idle_in_transaction_session_timeout) and so that plans do not depend on statistics (DESIGN notes
+ * in ARCHITECTURE.md, "Plans").
  */
 #pragma once
 
@@ -28,9 +29,9 @@ typedef void db_reply(void *data, const PGresult *rows, const struct fault *faul
 
 struct db_settings {
     const char *conninfo;
-    const char *name;      /* application_name, and the word in log lines */
-    int64_t statement_ms;  /* statement_timeout; 0: 5 s */
-    bool read_any;         /* any server will do, also one that only reads */
+    const char *name;     /* application_name, and the word in log lines */
+    int64_t statement_ms; /* statement_timeout; 0: 5 s */
+    bool read_any;        /* any server will do, also one that only reads */
     /* All may be NULL. */
     void (*ready)(void *data); /* connected (again): nothing of the former session is left */
     void (*lost)(void *data, const struct fault *fault);

@@ -1,11 +1,11 @@
 /*
  * One event, one logfmt line: ts= level= event= node=, then the event's own facts.
  *
- * Lines go to <dir>/<role>-<n>.log, where n is the lowest number whose file this process could lock;
- * role-n is the node's name unless another was given. A thread of its own writes what has gathered,
- * so that a slow or full disk never holds up the work: past a bound lines are dropped, counted, and
- * the count is logged once there is room again. Files turn over by size; SIGHUP (log_reopen) opens
- * the file anew for outside rotation.
+ * Lines go to <dir>/<role>-<n>.log, where n is the lowest number whose file this process could
+ * lock; role-n is the node's name unless another was given. A thread of its own writes what has
+ * gathered, so that a slow or full disk never holds up the work: past a bound lines are dropped,
+ * counted, and the count is logged once there is room again. Files turn over by size; SIGHUP
+ * (log_reopen) opens the file anew for outside rotation.
  *
  * The event is a constant name such as task.stored. Values that came from outside go through
  * log_quote, which escapes and cuts them; secrets never get here.
@@ -25,12 +25,13 @@ struct log_settings {
     const char *role; /* consumer, executor, producer */
     const char *name; /* the node's name; NULL: role-n from the file that could be locked */
     enum log_level least;
-    bool to_stderr; /* also to stderr */
+    bool to_stderr;     /* also to stderr */
     int64_t most_bytes; /* of one file; then it becomes .1, .1 becomes .2, ... */
     int keep;           /* former files kept */
 };
 
-/* Before log_open lines go to stderr. A directory that cannot be written is a warning, not a fault. */
+/* Before log_open lines go to stderr. A directory that cannot be written is a warning, not a fault.
+ */
 bool log_open(const struct log_settings *settings, struct fault *fault);
 
 /* Writes what is left, waiting at most a second. */
@@ -56,7 +57,8 @@ void log_line(enum log_level level, const char *event, const char *pairs, ...)
 
 #define LOG_QUOTED 512
 
-/* A logfmt value: bare where it can be, else quoted and escaped; cut to what fits. Returns `out`. */
+/* A logfmt value: bare where it can be, else quoted and escaped; cut to what fits. Returns `out`.
+ */
 const char *log_quote(char out[static LOG_QUOTED], const char *text, size_t size);
 
 /* The same for a text that ends in zero; NULL is written as "". */

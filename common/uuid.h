@@ -1,5 +1,6 @@
 /*
- * Identities: random ones for nodes, time-ordered ones for tasks, derived ones for idempotency keys.
+ * Identities: random ones for nodes, time-ordered ones for tasks, derived ones for idempotency
+ * keys.
  *
  * Versions 4, 7 and 8 of RFC 9562. The text form is lower case with hyphens.
  */
