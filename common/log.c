@@ -120,6 +120,7 @@ static void gather(enum log_level level, const char *event, const char *pairs, v
 
     if (to->size + LINE_MOST > GATHERED_MOST) {
         state.lost++;
+        metrics_count(METRIC_LOG_LOST);
     } else {
         if (to->size + LINE_MOST > to->room) {
             to->room = to->room * 2 + 4 * LINE_MOST;
@@ -224,6 +225,7 @@ static void write_out(const struct buffer *lines)
     pthread_mutex_lock(&state.lock);
     state.lost += count;
     pthread_mutex_unlock(&state.lock);
+    metrics_add(METRIC_LOG_LOST, (double)count);
     if (state.fd >= 0)
         close(state.fd);
     state.fd = -1;
