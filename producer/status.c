@@ -1,6 +1,7 @@
 #include "producer/status.h"
 
 #include "common/cleanup.h"
+#include "common/clock.h"
 #include "common/command.h"
 #include "common/field.h"
 #include "common/log.h"
@@ -9,6 +10,8 @@
 #include "common/state.h"
 #include "producer/accept.h"
 #include "producer/render.h"
+
+#define LATELY_MS INT64_C(3600000)
 
 /* A question about one task, on its way to an answer. */
 struct question {
@@ -413,10 +416,26 @@ static void send_cancel(struct question *question)
  * The command is sent also where the database cannot say anything: it is judged where it is
  * applied. What is known to be impossible is said at once.
  */
+/*
+ * A task that was accepted lately may stand in Kafka yet, also where the caller does not say where
+ * (`after`): its cancel follows it there. An identity of version 7 says when it was made (RFC
+ * 9562).
+ */
+static bool may_come_yet(const struct uuid *id)
+{
+    int64_t made_ms = 0;
+
+    if (id->bytes[6] >> 4 != 7)
+        return id->bytes[6] >> 4 == 8;
+    for (int i = 0; i < 6; i++)
+        made_ms = made_ms << 8 | id->bytes[i];
+    return llabs(clock_database_us() / 1000 - made_ms) < LATELY_MS;
+}
+
 static void take_cancel_look(struct question *question, const PGresult *rows,
                              const struct fault *fault)
 {
-    if (!fault && !is_found(rows) && !is_behind(rows)) {
+    if (!fault && !is_found(rows) && !is_behind(rows) && !may_come_yet(&question->id)) {
         problem_reply(question->request, PROBLEM_NOT_FOUND, "there is no task of this id");
         question_free(question);
     } else if (!fault && has_ended(rows) &&

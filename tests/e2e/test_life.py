@@ -125,6 +125,17 @@ def test_cancel_before_its_time(cluster):
     assert cluster.value("SELECT count(*) FROM attempt WHERE task_id = %s", task["id"]) == 0
 
 
+def test_cancel_right_behind_the_post(cluster):
+    """Without the place in Kafka: the cancel follows its task there all the same."""
+    for _ in range(20):
+        task = cluster.schedule({"type": "log", "delay": "PT1H"})
+        answer = cluster.front.post(f"/api/v1/tasks/{task['id']}/cancel", {})
+        assert answer.status == 202, answer
+        assert cluster.wait_state(task["id"])["state"] == "cancelled"
+    unknown = cluster.front.post("/api/v1/tasks/019aa4d2-7425-70de-944b-e07fc1f90ae7/cancel", {})
+    assert unknown.status == 404
+
+
 def test_cancel_of_an_ended_task_is_refused(cluster):
     task = cluster.schedule({"type": "log"})
     cluster.wait_state(task["id"], "succeeded")
