@@ -122,12 +122,14 @@ static void on_joined(void *data, const PGresult *rows, const struct fault *faul
             log_warn("node.not_joined", "error=%s", LOG_VALUE(fault->text));
         return;
     }
-    /* No row: an earlier try, whose answer was lost, has made it. */
-    if (PQntuples(rows))
-        heard(lease, rows);
     lease->joined = true;
     leash_node(executor->leash, &executor->node);
-    extend(lease);
+    /* No row: an earlier try, whose answer was lost, has made it. Its heartbeat is older than this
+     * request, so the first one that is confirmed begins the lease. */
+    if (PQntuples(rows)) {
+        heard(lease, rows);
+        extend(lease);
+    }
     bury_former(lease);
     log_info("node.up", "id=%s role=executor pid=%d version=%s queues=%s types=%s slots=%lld",
              executor->node_text, (int)getpid(), ROTA_VERSION,
