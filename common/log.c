@@ -313,6 +313,15 @@ static bool take_number(const char *dir, const char *role, int *ret)
     return false;
 }
 
+/* Process numbers coincide in containers; host names tell them apart. */
+static void name_by_host(const char *role)
+{
+    char host[32] = "";
+
+    gethostname(host, sizeof host - 1);
+    snprintf(state.node, sizeof state.node, "%s-%.30s-%d", role, host, (int)getpid());
+}
+
 static void name_node(const struct log_settings *settings, int number)
 {
     if (settings->name && *settings->name)
@@ -320,7 +329,7 @@ static void name_node(const struct log_settings *settings, int number)
     else if (number)
         snprintf(state.node, sizeof state.node, "%s-%d", settings->role, number);
     else
-        snprintf(state.node, sizeof state.node, "%s-%d", settings->role, (int)getpid());
+        name_by_host(settings->role);
 }
 
 static void open_in_dir(const struct log_settings *settings)

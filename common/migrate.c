@@ -18,7 +18,6 @@ struct run {
     bool apply;
     int tries;
     int applying; /* place in migrations[] */
-    int refused;  /* the version whose script was refused the last time */
     char *script;
     migrate_reply *reply;
     void *data;
@@ -80,15 +79,8 @@ static void on_applied(void *data, const PGresult *rows, const struct fault *fau
 
     (void)rows;
     if (!fault) {
-        log_info("schema.migrated", "version=%d script=%s", migration->version, migration->name);
+        log_info("schema.ready", "version=%d script=%s", migration->version, migration->name);
         run->tries = 0;
-        go_on(run, read_applied, 0);
-        return;
-    }
-    /* Refused once: another program has written this version's row first. Twice: it is the script.
-     */
-    if (fault->kind == FAULT_REJECTED && run->refused != migration->version) {
-        run->refused = migration->version;
         go_on(run, read_applied, 0);
         return;
     }
@@ -98,22 +90,26 @@ static void on_applied(void *data, const PGresult *rows, const struct fault *fau
 }
 
 /*
- * Several statements in one message are one transaction. The row comes first: of two programs at
- * once the second one waits for the lock, then fails on the row, and its script changes nothing.
+ * The message is one transaction. Of two programs at once the second one waits for the lock, sees
+ * the row of the first and leaves the script alone.
  */
+static const char apply_format[] =
+    "SELECT set_config('statement_timeout', '0', true);"
+    "DO $rota_apply$ BEGIN "
+    "PERFORM pg_advisory_xact_lock(7237106); "
+    "IF NOT EXISTS (SELECT FROM schema_migration WHERE version = %d) THEN "
+    "INSERT INTO schema_migration (version, name, checksum) VALUES (%d, '%s', '%s'); "
+    "EXECUTE $rota_script$%s$rota_script$; "
+    "END IF; END $rota_apply$;";
+
 static void apply(struct run *run)
 {
     const struct migration *migration = &migrations[run->applying];
     char sum[CHECKSUM_TEXT];
 
     free(run->script);
-    if (asprintf(
-            &run->script,
-            "SELECT pg_advisory_xact_lock(7237106), set_config('statement_timeout', '0', true);"
-            "INSERT INTO schema_migration (version, name, checksum) VALUES (%d, '%s', '%s');"
-            "%s",
-            migration->version, migration->name, checksum(sum, migration->text),
-            migration->text) < 0)
+    if (asprintf(&run->script, apply_format, migration->version, migration->version,
+                 migration->name, checksum(sum, migration->text), migration->text) < 0)
         run->script = mem_or_end(NULL);
     db_script(run->db, run->script, on_applied, run);
 }

@@ -125,11 +125,41 @@ static void on_terminated(void *data, const PGresult *rows, const struct fault *
     ask_in(master, 0);
 }
 
+static void on_released(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct master *master = data;
+
+    (void)rows, (void)fault;
+    master->released(master->released_data);
+}
+
+static void let_go(struct master *master, int64_t epoch)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    args_uuid(&args, &master->id);
+    args_int8(&args, epoch);
+    db_call(master->db, QUERY_MASTER_RELEASE, &args, on_released, master);
+}
+
+/* The stop came while the lease was asked for: what was won is let go of at once. */
+static void take_back(struct master *master, const PGresult *rows)
+{
+    if (rows && PQntuples(rows) == 1 && !rows_is_null(rows, 0, 0))
+        let_go(master, rows_int(rows, 0, 0));
+    else
+        on_released(master, NULL, NULL);
+}
+
 static void on_taken(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct master *master = data;
 
     master->asking = false;
+    if (master->releasing) {
+        take_back(master, rows);
+        return;
+    }
     if (fault) {
         /* The lease is free but a former master's statement still holds the row. */
         if (fault->kind == FAULT_BUSY)
@@ -147,7 +177,7 @@ static void on_taken(void *data, const PGresult *rows, const struct fault *fault
     clock_heard(rows_time(rows, 0, 5), master->asked_us, clock_boot_us());
     if (rows_is_null(rows, 0, 0))
         heed(master, rows);
-    else if (!master->identified || master->releasing)
+    else if (!master->identified)
         ; /* it passes by itself */
     else if (clock_boot_us() - master->asked_us > trusted_ms(master) * 1000)
         ask_in(master, 0); /* the answer took longer than the lease */
@@ -238,30 +268,18 @@ void master_step_down(struct master *master, const char *reason)
     ask_in(master, 0);
 }
 
-static void on_released(void *data, const PGresult *rows, const struct fault *fault)
-{
-    struct master *master = data;
-
-    (void)rows, (void)fault;
-    master->released(master->released_data);
-}
-
 void master_release(struct master *master, void (*done)(void *data), void *data)
 {
-    SCOPED(scoped_args) struct args args = ARGS_INIT;
     int64_t epoch = master->epoch;
 
     master->releasing = true;
     master->released = done;
     master->released_data = data;
     end_term(master, "stopping");
-    if (!epoch) {
+    if (epoch)
+        let_go(master, epoch);
+    else if (!master->asking)
         done(data);
-        return;
-    }
-    args_uuid(&args, &master->id);
-    args_int8(&args, epoch);
-    db_call(master->db, QUERY_MASTER_RELEASE, &args, on_released, master);
 }
 
 void master_look(struct master *master)

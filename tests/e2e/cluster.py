@@ -456,7 +456,10 @@ class Cluster:
     def close(self):
         for node in self.nodes:
             node.close()
+        complaints = [line for node in self.nodes
+                      for line in node.lines(r"Sanitizer|: runtime error: ")]
         self.maintain(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        assert not complaints, complaints
 
     # SQL.
 
