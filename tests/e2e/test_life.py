@@ -43,7 +43,8 @@ def test_the_whole_life(cluster):
     assert [a["outcome"] for a in attempts] == ["succeeded"]
 
     lines = wait_until(lambda: (found := cluster.log_lines(task["id"])) and
-                       any("task.finished" in line for line in found) and found,
+                       all(any(word in line for line in found)
+                           for word in ("task.assigned", "task.finished")) and found,
                        5, "the log tells the end")
     events = [re.search(r" event=(\S+)", line)[1] for line in lines]
     for event in ("task.stored", "task.assigned", "task.started", "task.finished"):
