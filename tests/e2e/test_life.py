@@ -95,10 +95,10 @@ def test_a_queue_without_executor_waits(cluster):
     here = cluster.schedule({"type": "log"})
     cluster.wait_state(here["id"], "succeeded")
     assert cluster.wait_state(task["id"], "scheduled")["state"] == "scheduled"
-    helper = cluster.executor(executor_queues="nobody")
-    helper.wait_ready()
+    other = cluster.executor(executor_queues="nobody")
+    other.wait_ready()
     cluster.wait_state(task["id"], "succeeded")
-    assert helper.stop() == 0
+    assert other.stop() == 0
 
 
 def test_the_same_key_twice_is_one_task(cluster):
