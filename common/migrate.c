@@ -89,28 +89,45 @@ static void on_applied(void *data, const PGresult *rows, const struct fault *fau
     step_failed(run, apply, &broken);
 }
 
-/*
- * The message is one transaction. Of two programs at once the second one waits for the lock, sees
- * the row of the first and leaves the script alone.
- */
-static const char apply_format[] =
-    "SELECT set_config('statement_timeout', '0', true);"
-    "DO $rota_apply$ BEGIN "
-    "PERFORM pg_advisory_xact_lock(7237106); "
-    "IF NOT EXISTS (SELECT FROM schema_migration WHERE version = %d) THEN "
-    "INSERT INTO schema_migration (version, name, checksum) VALUES (%d, '%s', '%s'); "
-    "EXECUTE $rota_script$%s$rota_script$; "
-    "END IF; END $rota_apply$;";
+struct word {
+    const char *name, *value;
+};
+
+/* Copies `text` with each @name@ replaced. */
+static char *put_in(const char *text, const struct word *words, size_t count)
+{
+    char *ret = NULL;
+    size_t size;
+    FILE *to = mem_or_end(open_memstream(&ret, &size));
+
+    while (*text) {
+        size_t plain = strcspn(text, "@"), i = 0;
+
+        fwrite(text, 1, plain, to);
+        text += plain;
+        while (*text && i < count && strncmp(text, words[i].name, strlen(words[i].name)) != 0)
+            i++;
+        if (!*text)
+            break;
+        fputs(i < count ? words[i].value : "@", to);
+        text += i < count ? strlen(words[i].name) : 1;
+    }
+    fclose(to);
+    return mem_or_end(ret);
+}
 
 static void apply(struct run *run)
 {
     const struct migration *migration = &migrations[run->applying];
-    char sum[CHECKSUM_TEXT];
+    char version[16], sum[CHECKSUM_TEXT];
+    const struct word words[] = {{"@version@", version},
+                                 {"@name@", migration->name},
+                                 {"@checksum@", checksum(sum, migration->text)},
+                                 {"@script@", migration->text}};
 
+    snprintf(version, sizeof version, "%d", migration->version);
     free(run->script);
-    if (asprintf(&run->script, apply_format, migration->version, migration->version,
-                 migration->name, checksum(sum, migration->text), migration->text) < 0)
-        run->script = mem_or_end(NULL);
+    run->script = put_in(query_texts[QUERY_MIGRATION_APPLY].text, words, COUNT(words));
     db_script(run->db, run->script, on_applied, run);
 }
 

@@ -153,6 +153,18 @@ def test_keeps_its_plan(database, statistics, name):
     assert rows >= ROWS
 
 
+def test_every_statement_is_sound(database):
+    """PostgreSQL prepares each of them: no typo waits for the night on which it is first used."""
+    scripts = {"migration_apply", "migration_table"}  # sent as they are, not prepared
+    database.sql((ROOT / "sql" / "queries" / "migration_table.sql").read_text())
+    with session(database) as connection, connection.cursor() as cursor:
+        for file in sorted((ROOT / "sql" / "queries").glob("*.sql")):
+            if file.stem not in scripts:
+                cursor.execute(f"PREPARE {file.stem} AS {statement(file.stem)}")
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone()[0] > 30
+
+
 def test_a_plan_made_while_the_tables_were_empty(servers):
     """Programs start before the first task is there, and keep the plans of that moment."""
     cluster = Cluster(servers, "born_empty")
