@@ -116,7 +116,7 @@ static void see_executor(struct dispatch *dispatch, const PGresult *rows, int ro
         snprintf(taker->name, sizeof taker->name, "%s", rows_text(rows, row, 2));
         read_queues(taker, rows, row);
     }
-    if (added || taker->before)
+    if (!taker->counted || taker->before)
         count_before(dispatch, taker);
 }
 
@@ -410,8 +410,9 @@ static void step(struct dispatch *dispatch)
     }
     struct lane *lane = choose(dispatch, now_us, &soonest_us, &starving);
 
-    if (lane) {
+    if (!starving || lane)
         dispatch->starving_us = 0;
+    if (lane) {
         send(dispatch, lane);
         return;
     }
@@ -437,9 +438,8 @@ static int timer_rings(sd_event_source *source, uint64_t usec, void *data)
     if (!is_current(dispatch))
         return 0;
     if (dispatch->starving_us)
-        look_at_executors(dispatch); /* leads to the next step */
-    else
-        step(dispatch);
+        look_at_executors(dispatch);
+    step(dispatch); /* a lane of another queue may be due */
     return 0;
 }
 
@@ -510,8 +510,10 @@ void dispatch_due(struct dispatch *dispatch, const char *text)
 
 void dispatch_credit(struct dispatch *dispatch)
 {
-    if (is_current(dispatch))
-        look_at_executors(dispatch);
+    if (!is_current(dispatch))
+        return;
+    dispatch->starving_us = 0;
+    look_at_executors(dispatch);
 }
 
 void dispatch_look(struct dispatch *dispatch)
