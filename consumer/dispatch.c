@@ -221,20 +221,27 @@ static void log_assigned(struct dispatch *dispatch, const PGresult *rows)
 /* Counts for each executor what it was given, and what it says it would take. */
 static void account(struct dispatch *dispatch, const PGresult *rows, bool *woken)
 {
-    struct rows_array to = rows_array(rows, 0, 4), said = rows_array(rows, 0, 8),
-                      credits = rows_array(rows, 0, 9), read = rows_array(rows, 0, 10);
+    struct rows_array to = rows_array(rows, 0, 4), inboxes = rows_array(rows, 0, 11),
+                      said = rows_array(rows, 0, 8), credits = rows_array(rows, 0, 9),
+                      read = rows_array(rows, 0, 10);
     int *counts = mem_array(int, dispatch->takers.count);
+    /* The last number that each was given itself: of a later one it never hears. */
+    int64_t *last = mem_array(int64_t, dispatch->takers.count);
     struct taker *list = dispatch->takers.list;
 
     for (; to.count > 0; to.count--) {
         struct uuid id = rows_next_uuid(&to);
         struct taker *taker = takers_find(&dispatch->takers, &id);
+        int64_t inbox = rows_next_int(&inboxes);
 
-        if (taker)
-            counts[taker - list]++;
+        if (!taker)
+            continue;
+        counts[taker - list]++;
+        if (inbox > last[taker - list])
+            last[taker - list] = inbox;
     }
     for (size_t i = 0; i < dispatch->takers.count; i++) {
-        taker_assigned(&list[i], dispatch->base + dispatch->limit, counts[i]);
+        taker_assigned(&list[i], last[i], counts[i]);
         woken[i] = counts[i] > 0;
     }
     for (; said.count > 0; said.count--) {
@@ -246,6 +253,7 @@ static void account(struct dispatch *dispatch, const PGresult *rows, bool *woken
         if (taker)
             taker_says(taker, would_take, upto);
     }
+    free(last);
     free(counts);
 }
 

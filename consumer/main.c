@@ -337,6 +337,7 @@ static void close_all(void *data)
     if (!consumer)
         return;
     store_close(consumer->store);
+    consumer->store = NULL; /* answers that the databases' end brings look for it */
     if (consumer->master)
         master_step_down(consumer->master, "stopping");
     db_close(consumer->work_db);

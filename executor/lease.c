@@ -256,7 +256,8 @@ static void on_left(void *data, const PGresult *rows, const struct fault *fault)
         log_warn("node.not_signed_off", "error=%s", LOG_VALUE(fault->text));
     else
         log_info("node.left", "id=%s", lease->executor->node_text);
-    lease->owner.left(lease->owner.data);
+    if (lease->owner.left) /* not while closing */
+        lease->owner.left(lease->owner.data);
 }
 
 void lease_leave(struct lease *lease)

@@ -63,4 +63,5 @@ SELECT coalesce((SELECT held FROM lease), false) AS held,
         ORDER BY d.run_at LIMIT 1) AS next_run_at,
        ARRAY(SELECT executor FROM said) AS said_executors,
        ARRAY(SELECT credits FROM said) AS said_credits,
-       ARRAY(SELECT read_upto FROM said) AS said_read_upto;
+       ARRAY(SELECT read_upto FROM said) AS said_read_upto,
+       ARRAY(SELECT inbox FROM given) AS inboxes;
