@@ -19,6 +19,7 @@ struct master {
     struct master_owner owner;
     struct uuid id;
     bool identified, asking, releasing;
+    bool awaited;        /* the answer under way ends the release */
     int64_t epoch;       /* 0: not the master */
     int64_t asked_us;    /* when the question under way was sent */
     int64_t deadline_us; /* until when the lease holds by our own clock */
@@ -74,11 +75,23 @@ static void begin_term(struct master *master, int64_t epoch, const char *reason)
     master->owner.began(master->owner.data, epoch);
 }
 
+static void on_released(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct master *master = data;
+
+    (void)rows, (void)fault;
+    master->released(master->released_data);
+}
+
 static void on_renewed(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct master *master = data;
 
     master->asking = false;
+    if (master->awaited) {
+        on_released(master, NULL, NULL);
+        return;
+    }
     if (!master->epoch)
         return;
     if (!fault && PQntuples(rows) == 1) {
@@ -125,14 +138,6 @@ static void on_terminated(void *data, const PGresult *rows, const struct fault *
     ask_in(master, 0);
 }
 
-static void on_released(void *data, const PGresult *rows, const struct fault *fault)
-{
-    struct master *master = data;
-
-    (void)rows, (void)fault;
-    master->released(master->released_data);
-}
-
 static void let_go(struct master *master, int64_t epoch)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
@@ -156,7 +161,7 @@ static void on_taken(void *data, const PGresult *rows, const struct fault *fault
     struct master *master = data;
 
     master->asking = false;
-    if (master->releasing) {
+    if (master->awaited) {
         take_back(master, rows);
         return;
     }
@@ -177,7 +182,7 @@ static void on_taken(void *data, const PGresult *rows, const struct fault *fault
     clock_heard(rows_time(rows, 0, 5), master->asked_us, clock_boot_us());
     if (rows_is_null(rows, 0, 0))
         heed(master, rows);
-    else if (!master->identified)
+    else if (!master->identified || master->releasing)
         ; /* it passes by itself */
     else if (clock_boot_us() - master->asked_us > trusted_ms(master) * 1000)
         ask_in(master, 0); /* the answer took longer than the lease */
@@ -276,6 +281,7 @@ void master_release(struct master *master, void (*done)(void *data), void *data)
     master->released = done;
     master->released_data = data;
     end_term(master, "stopping");
+    master->awaited = !epoch && master->asking;
     if (epoch)
         let_go(master, epoch);
     else if (!master->asking)
