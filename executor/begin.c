@@ -60,9 +60,14 @@ static void settle(struct begin *begin, struct attempt *attempt, enum verdict ve
     else if (asking && verdict == VERDICT_CANCELLED) {
         attempt->started_us = 0;
         run_end(attempt, OUTCOME_CANCELLED, NULL, "cancelled before its start");
-    } else if (asking && verdict == VERDICT_ALREADY)
+    } else if (asking && verdict == VERDICT_ALREADY) {
         run_begun(attempt); /* by our own earlier call, whose answer was lost */
-    else if (asking)
+        if (attempt->stage != ATTEMPT_ASKING || begin->executor->leaving)
+            return;
+        /* The lease has run low: asked again until it holds, or ends us. */
+        TAILQ_INSERT_TAIL(&begin->asked, attempt, queued);
+        wake_at(begin, clock_boot_us() + RETRY_US);
+    } else if (asking)
         begin_ask(begin, attempt);
 }
 
