@@ -38,6 +38,8 @@
       "writes that came too late and changed nothing")                                             \
     X(FINISH_FENCED, "rota_fenced_writes_total", COUNTER, "where=\"finish\"",                      \
       "writes that came too late and changed nothing")                                             \
+    X(REPORTED_AGAIN, "rota_reports_repeated_total", COUNTER, "",                                  \
+      "accepted reports that the database had lost")                                               \
     X(DISPATCHED, "rota_dispatch_total", COUNTER, "result=\"ok\"", "tasks handed to executors")    \
     X(DISPATCH_DELAY, "rota_dispatch_delay_seconds", HISTOGRAM, "", "from due to assigned")        \
     X(FETCH_DURATION, "rota_fetch_duration_seconds", HISTOGRAM, "", "one dispatch statement")      \

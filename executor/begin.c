@@ -56,7 +56,7 @@ static void settle(struct begin *begin, struct attempt *attempt, enum verdict ve
     bool asking = attempt->stage == ATTEMPT_ASKING;
 
     if (verdict == VERDICT_GONE)
-        run_fenced(attempt);
+        run_fenced(attempt, "start");
     else if (asking && verdict == VERDICT_CANCELLED) {
         attempt->started_us = 0;
         run_end(attempt, OUTCOME_CANCELLED, NULL, "cancelled before its start");
@@ -78,7 +78,7 @@ static void ask_again(struct writing *writing)
 
         if (attempt && attempt->stage == ATTEMPT_ASKING)
             TAILQ_INSERT_TAIL(&writing->begin->asked, attempt, queued);
-        else if (attempt && attempt->stage == ATTEMPT_RUNNING && !attempt->once)
+        else if (attempt && attempt->stage == ATTEMPT_RUNNING)
             begin_note(writing->begin, attempt);
     }
     wake_at(writing->begin, clock_boot_us() + RETRY_US);

@@ -11,6 +11,7 @@
 #include "executor/lease.h"
 #include "executor/report.h"
 #include "executor/request.h"
+#include "executor/review.h"
 #include "executor/run.h"
 
 #include <signal.h>
@@ -100,7 +101,7 @@ static void on_guardian_stop(void *data)
 
 static bool all_reported(const struct executor *executor)
 {
-    return report_open_count(executor->report) == 0;
+    return report_open_count(executor->report) == 0 && review_is_over(executor->review);
 }
 
 /* Waits for what runs, then stops it; waits for the reports; signs off. */
@@ -158,6 +159,7 @@ static void on_db_ready(void *data)
 {
     struct executor *executor = data;
 
+    review_again(executor->review);
     report_again(executor->report);
     begin_again(executor->begin);
     inbox_again(executor->inbox);
@@ -184,6 +186,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
     if (db_is_ready(executor->db) && !executor->leaving) {
         inbox_look_back(executor->inbox);
         cancel_look(executor->cancel);
+        review_look(executor->review);
         report_say(executor->report);
         run_look_again(executor->run);
     }
@@ -316,12 +319,14 @@ static bool start(struct service *service, void **data, struct fault *fault)
     executor->node = uuid_random();
     uuid_write(executor->node_text, &executor->node);
     ledger_init(&executor->ledger);
+    past_init(&executor->past);
     window_init(&executor->window, executor->config->executor_slots,
                 executor->config->executor_window);
     executor->report = report_open(executor);
     executor->begin = begin_open(executor);
     executor->cancel = cancel_open(executor);
     executor->inbox = inbox_open(executor);
+    executor->review = review_open(executor);
     service_add_check(service, "database", check_database, executor);
     life.started = run_open(&executor->run, executor, fault) && open_leash(executor, fault) &&
                    open_types(executor, fault) &&
@@ -350,7 +355,9 @@ static void close_all(void *data)
     cancel_close(executor->cancel);
     begin_close(executor->begin);
     report_close(executor->report);
+    review_close(executor->review);
     ledger_done(&executor->ledger);
+    past_done(&executor->past);
 }
 
 int executor_run(const struct executor_birth *birth, int count, char **arguments)

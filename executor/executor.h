@@ -3,6 +3,7 @@
  *
  *     inbox -> run -> (log, shell, http, kafka) -> report
  *                \-> begin (writes starts)          cancel (reads cancel requests)
+ *                                         review (after each reconnect)
  *
  * lease holds the node's row and heartbeat on a connection of its own; the other statements share
  * one, so that what is said of credits and numbers read arrives in order. leash is the line to the
@@ -16,6 +17,7 @@
 #include "common/service.h"
 #include "executor/leash.h"
 #include "executor/ledger.h"
+#include "executor/past.h"
 #include "executor/window.h"
 
 struct executor {
@@ -31,6 +33,7 @@ struct executor {
     struct db *db;   /* NULL until the node has joined */
     struct bus *bus; /* NULL where kafka tasks are not run */
     struct ledger ledger;
+    struct past past;
     struct window window;
     size_t kept_bytes; /* texts of attempts that wait or run */
     struct inbox *inbox;
@@ -38,6 +41,7 @@ struct executor {
     struct begin *begin;
     struct cancel *cancel;
     struct report *report;
+    struct review *review;
     struct requests *requests;
 
     bool draining; /* takes nothing new */

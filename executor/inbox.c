@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/rows.h"
 #include "executor/report.h"
+#include "executor/review.h"
 #include "executor/run.h"
 
 #define TASKS_MOST 1000
@@ -59,15 +60,25 @@ static struct attempt *read_attempt(struct executor *executor, const PGresult *r
                              .work = rows_text(rows, row, WORK)});
 }
 
-/* True where it needs a slot. */
-static bool take(struct inbox *inbox, const PGresult *rows, int row)
+/* It is held; or its end was accepted and is lost again: then that is reported once more. */
+static bool is_known(struct executor *executor, const PGresult *rows, int row)
 {
-    struct attempt *attempt = read_attempt(inbox->executor, rows, row);
+    struct uuid task = rows_uuid(rows, row, TASK);
+    int64_t number = rows_int(rows, row, INBOX);
 
-    ledger_add(&inbox->executor->ledger, attempt);
+    return ledger_find(&executor->ledger, number) ||
+           review_settle(executor->review, number, &task, (int32_t)rows_int(rows, row, TOKEN));
+}
+
+/* True where it needs a slot. */
+static bool take(struct executor *executor, const PGresult *rows, int row)
+{
+    struct attempt *attempt = read_attempt(executor, rows, row);
+
+    ledger_add(&executor->ledger, attempt);
     if (rows_is_null(rows, row, STARTED))
-        return run_take(inbox->executor->run, attempt, rows_bool(rows, row, CANCELLED));
-    /* It ran here and was reported, and the database has lost that: it does not run again. */
+        return run_take(executor->run, attempt, rows_bool(rows, row, CANCELLED));
+    /* It ran here, and how it ended is not known any more: it does not run again. */
     attempt->type = &print_type;
     run_end(attempt, OUTCOME_FAILED, NULL, "the database has lost the report of this attempt");
     return false;
@@ -89,9 +100,9 @@ static void take_rows(struct inbox *inbox, const PGresult *rows)
         bytes += row_bytes(rows, row);
         if (last > inbox->read_upto)
             inbox->read_upto = last;
-        if (ledger_find(&executor->ledger, last))
+        if (is_known(executor, rows, row))
             continue;
-        slotted += take(inbox, rows, row);
+        slotted += take(executor, rows, row);
         taken++;
     }
     window_read(&executor->window, taken, slotted);
@@ -167,14 +178,22 @@ void inbox_look_back(struct inbox *inbox)
 
 void inbox_again(struct inbox *inbox)
 {
-    go_back(inbox, inbox_low(inbox) - 1);
+    go_back(inbox, inbox->marks[1]);
+}
+
+void inbox_missed(struct inbox *inbox, int64_t number)
+{
+    go_back(inbox, number - 1);
 }
 
 /* Stays behind what is still looked at again, so that recovery would find what we have not. */
 int64_t inbox_low(const struct inbox *inbox)
 {
     int64_t low = ledger_low(&inbox->executor->ledger, inbox->read_upto);
+    int64_t under_review = review_low(inbox->executor->review);
 
+    if (low > under_review)
+        low = under_review;
     return low <= inbox->marks[1] ? low : inbox->marks[1] + 1;
 }
 

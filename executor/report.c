@@ -140,6 +140,13 @@ static void batch_done(struct batch *batch)
         wake_in(report, 0);
 }
 
+/* The database may lose it all the same, where it fails over: so it is remembered. */
+static void accepted(struct report *report, struct attempt *attempt)
+{
+    past_add(&report->executor->past, attempt, clock_boot_us());
+    ledger_drop(&report->executor->ledger, attempt);
+}
+
 static void fenced(struct report *report, struct attempt *attempt)
 {
     char task[UUID_TEXT];
@@ -193,7 +200,7 @@ static void on_seen(void *data, const PGresult *rows, const struct fault *fault)
             if (!outcome)
                 put_back(report, attempt);
             else if (!strcmp(outcome, outcome_name(attempt->outcome)))
-                ledger_drop(&report->executor->ledger, attempt);
+                accepted(report, attempt);
             else
                 continue;
             batch->attempts[i] = NULL;
@@ -219,12 +226,12 @@ static void look_up(struct batch *batch)
 static void drop_accepted(struct batch *batch, const PGresult *rows)
 {
     struct ledger *ledger = &batch->report->executor->ledger;
-    struct rows_array accepted = rows_array(rows, 0, 0);
+    struct rows_array inboxes = rows_array(rows, 0, 0);
     size_t kept = 0;
 
     /* The answer is in the order of the update, so each is marked before any is released. */
-    for (int i = accepted.count; i > 0; i--) {
-        struct attempt *attempt = ledger_find(ledger, rows_next_int(&accepted));
+    for (int i = inboxes.count; i > 0; i--) {
+        struct attempt *attempt = ledger_find(ledger, rows_next_int(&inboxes));
 
         if (attempt)
             attempt->accepted = true;
@@ -233,7 +240,7 @@ static void drop_accepted(struct batch *batch, const PGresult *rows)
         if (!batch->attempts[i]->accepted)
             batch->attempts[kept++] = batch->attempts[i];
         else
-            ledger_drop(ledger, batch->attempts[i]);
+            accepted(batch->report, batch->attempts[i]);
     }
     batch->report->flying -= (int64_t)(batch->count - kept);
     batch->count = kept;

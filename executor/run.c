@@ -205,19 +205,21 @@ void run_begun(struct attempt *attempt)
 
 /* --- Stopping and ending --------------------------------------------------------------------- */
 
-void run_fenced(struct attempt *attempt)
+void run_fenced(struct attempt *attempt, const char *at)
 {
     char task[UUID_TEXT];
 
-    log_warn("task.fenced", "task=%s attempt=%d at=start", uuid_write(task, &attempt->task),
-             attempt->token);
+    log_warn("task.fenced", "task=%s attempt=%d at=%s", uuid_write(task, &attempt->task),
+             attempt->token, at);
     metrics_count(METRIC_FINISH_FENCED);
-    if (attempt->stage == ATTEMPT_RUNNING)
+    if (attempt->stage == ATTEMPT_RUNNING) {
         stop(attempt, STOP_FENCED, RUN_OWN_GRACE);
-    else {
-        attempt->stop = STOP_FENCED;
-        run_end(attempt, OUTCOME_LOST, NULL, NULL);
+        return;
     }
+    if (attempt->stage == ATTEMPT_WAITING)
+        TAILQ_REMOVE(&attempt->executor->run->waiting, attempt, queued);
+    attempt->stop = STOP_FENCED;
+    run_end(attempt, OUTCOME_LOST, NULL, NULL);
 }
 
 void run_cancel(struct attempt *attempt)

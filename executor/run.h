@@ -41,8 +41,8 @@ void run_look_again(struct run *run);
 /* The database's word on an attempt whose start was asked for: it may start. */
 void run_begun(struct attempt *attempt);
 
-/* The attempt is not ours any more: stops it, reports nothing. */
-void run_fenced(struct attempt *attempt);
+/* The attempt is not ours any more, as was seen at `at`: stops it, reports nothing. */
+void run_fenced(struct attempt *attempt, const char *at);
 
 /* Stops it, or ends it before its start. */
 void run_cancel(struct attempt *attempt);
