@@ -10,6 +10,7 @@
 /* A dead executor is swept again for this long after the last sweep that found something. */
 #define SWEEP_ON_US INT64_C(5000000)
 #define OVERDUE_EVERY_US INT64_C(60000000)
+#define WALK_ROWS 5000
 
 struct watched {
     struct uuid id;
@@ -20,6 +21,9 @@ struct watched {
     int64_t changed_us;   /* when we saw it change, boot clock */
     int64_t low;
     int64_t quiet_us; /* dead: since when sweeps find nothing */
+    /* Dead and quiet: how far its inbox was walked, and the numbers where something was open. */
+    int64_t walk_upto, stray_from, stray_upto;
+    bool walked, has_strays;
 };
 
 struct recover {
@@ -31,14 +35,15 @@ struct recover {
     int64_t epoch;
     struct watched *list;
     size_t count;
-    bool asking;
-    int64_t asked_epoch;
-    struct uuid sweeping;
+    bool asking, walking; /* walking is a read, and holds up nothing else */
+    int64_t asked_epoch, walk_epoch;
+    struct uuid sweeping, walked;
     int64_t overdue_us;
     double overdue;
 };
 
 static void sweep(struct recover *recover, struct watched *node);
+static void walk(struct recover *recover, struct watched *node);
 static void act(struct recover *recover);
 
 static struct watched *find(struct recover *recover, const struct uuid *id)
@@ -174,6 +179,9 @@ static void on_swept(void *data, const PGresult *rows, const struct fault *fault
     struct recover *recover = data;
     struct watched *node = find(recover, &recover->sweeping);
 
+    /* Too much for one statement: the walk finds where the open ones are. */
+    if (node && fault && fault->kind == FAULT_BUSY)
+        node->quiet_us = 1;
     if (refused(recover, rows, fault))
         return;
     int count = rows_array(rows, 0, 1).count;
@@ -183,12 +191,17 @@ static void on_swept(void *data, const PGresult *rows, const struct fault *fault
         log_recovered(recover, node, rows);
         recover->owner.came_back(recover->owner.data);
     }
-    if (node)
+    if (node && !node->has_strays)
         node->quiet_us = count ? 0 : node->quiet_us ? node->quiet_us : clock_boot_us();
-    if (node && count == SWEEP_MOST)
+    if (node && count == SWEEP_MOST) {
         sweep(recover, node);
-    else
-        act(recover);
+        return;
+    }
+    if (node && node->has_strays) {
+        node->has_strays = false;
+        node->todo = true;
+    }
+    act(recover);
 }
 
 static void sweep(struct recover *recover, struct watched *node)
@@ -198,11 +211,56 @@ static void sweep(struct recover *recover, struct watched *node)
     args_uuid(&args, &recover->id);
     args_int8(&args, recover->epoch);
     args_uuid(&args, &node->id);
-    args_int8(&args, node->low);
+    args_int8(&args, node->has_strays ? node->stray_from : node->low);
     args_int4(&args, SWEEP_MOST);
+    args_int8(&args, node->has_strays ? node->stray_upto : INT64_MAX);
     recover->sweeping = node->id;
     ask(recover);
     db_call(recover->work, QUERY_RECOVER, &args, on_swept, recover);
+}
+
+/* upto; inboxes, task_ids, tokens of what is open. A step that was refused is tried again later. */
+static void on_walked(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct recover *recover = data;
+    struct watched *node = find(recover, &recover->walked);
+    struct rows_array open;
+
+    recover->walking = false;
+    if (fault || recover->epoch != recover->walk_epoch || !node || !node->dead)
+        return;
+    node->walked = rows_is_null(rows, 0, 0);
+    if (node->walked) {
+        node->todo = true; /* to be retired */
+    } else {
+        node->walk_upto = rows_int(rows, 0, 0);
+        open = rows_array(rows, 0, 1);
+        node->has_strays = open.count > 0;
+        if (node->has_strays) {
+            node->stray_from = node->stray_upto = rows_next_int(&open);
+            while (--open.count > 0)
+                node->stray_upto = rows_next_int(&open);
+            node->todo = true;
+        } else {
+            walk(recover, node);
+        }
+    }
+    act(recover);
+}
+
+static void walk(struct recover *recover, struct watched *node)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    if (recover->walking)
+        return;
+    recover->walking = true;
+    recover->walk_epoch = recover->epoch;
+    recover->walked = node->id;
+    args_uuid(&args, &node->id);
+    args_int8(&args, node->walk_upto);
+    args_int4(&args, WALK_ROWS);
+    db_call(recover->look, QUERY_STRAYS, &args, on_walked, recover);
 }
 
 static void on_retired(void *data, const PGresult *rows, const struct fault *fault)
@@ -240,10 +298,12 @@ static void act(struct recover *recover)
         if (!node->todo)
             continue;
         node->todo = false;
-        if (node->quiet_us && clock_boot_us() - node->quiet_us > SWEEP_ON_US)
-            retire(recover, node);
-        else
+        if (node->has_strays || !node->quiet_us || clock_boot_us() - node->quiet_us <= SWEEP_ON_US)
             sweep(recover, node);
+        else if (!node->walked)
+            walk(recover, node);
+        else
+            retire(recover, node);
     }
 }
 

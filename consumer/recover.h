@@ -5,8 +5,9 @@
  * has itself seen no change of it for the whole lease by its own clock, counted anew when the term
  * began. So a pause of the database, or a step of its clock, kills nobody. Sweeping is a later
  * statement, repeated for a while, and goes on under the next master: an executor's state row stays
- * until its attempts are settled. The attempts of a live executor are never closed; overdue ones
- * are told.
+ * until its attempts are settled. Sweeps begin at the number below which the executor had reported
+ * everything; at last its whole inbox is walked in short steps, so that nothing stays open for ever
+ * whatever was lost. The attempts of a live executor are never closed; overdue ones are told.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
--- Settles open attempts of the dead executor $3, from number $4 on, at most $5 of them. Never
+-- Settles open attempts of the dead executor $3, numbers $4 to $6, at most $5 of them. Never
 -- started: handed back, at no cost. Started: lost, and `on_lost` decides whether the task waits for
 -- another attempt or has failed; a cancelled one never comes back. Settles: a finish that arrives at
 -- the same moment (one of the two finds outcome null), a master that is no longer one. Runs after
@@ -10,7 +10,8 @@ WITH lease AS MATERIALIZED (
 ), open AS MATERIALIZED (
     SELECT a.ctid AS place, a.inbox
     FROM attempt a
-    WHERE a.executor = $3::uuid AND a.inbox >= $4::bigint AND a.outcome IS NULL
+    WHERE a.executor = $3::uuid AND a.inbox BETWEEN $4::bigint AND $6::bigint
+      AND a.outcome IS NULL
       AND EXISTS (SELECT FROM lease)
       AND EXISTS (SELECT FROM node n WHERE n.id = $3::uuid AND n.dead_at IS NOT NULL)
     ORDER BY a.inbox LIMIT $5::int
