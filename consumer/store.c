@@ -85,7 +85,7 @@ static void set_state(struct place *place, enum place_state state)
     metrics_add(METRIC_INGEST_GAPS, (state == PLACE_GAP) - (place->state == PLACE_GAP));
     place->state = state;
     place->term++;
-    place->hole = false;
+    place->hole = place->doubted = false;
 }
 
 static void ask_soon(struct store *store, uint64_t wait_us)
@@ -178,6 +178,11 @@ static int tell_gaps(sd_event_source *source, uint64_t usec, void *data)
 
 /* Where partitions stand. */
 
+static bool is_questioned(const struct place *place)
+{
+    return place->state == PLACE_ASKED || place->doubted;
+}
+
 static void read_offset(struct store *store, const PGresult *rows, int row)
 {
     struct place *place =
@@ -186,10 +191,13 @@ static void read_offset(struct store *store, const PGresult *rows, int row)
     int64_t next = rows_int(rows, row, 3);
     char why[200];
 
-    if (!place || place->state != PLACE_ASKED || !place->queried)
+    if (!place || !is_questioned(place) || !place->queried)
         return;
     if (!strcmp(stored_in, cluster)) {
-        begin_at(store, place, next);
+        if (place->doubted && place->stored == next)
+            place->doubted = false;
+        else
+            begin_at(store, place, next);
         return;
     }
     snprintf(why, sizeof why, "the offset stored belongs to Kafka %.60s, this is Kafka %.60s",
@@ -209,7 +217,7 @@ static void on_offsets(void *data, const PGresult *rows, const struct fault *fau
     for (struct entry *entry = store->entries; entry; entry = entry->after) {
         struct place *place = &entry->place;
 
-        if (place->state != PLACE_ASKED)
+        if (!is_questioned(place))
             continue;
         if (rows && place->queried) {
             free(place->old_cluster);
@@ -228,7 +236,7 @@ static void ask_offsets(struct store *store)
 
     args_array(&args, ARGS_TEXT);
     for (struct entry *entry = store->entries; entry; entry = entry->after) {
-        entry->place.queried = entry->place.state == PLACE_ASKED;
+        entry->place.queried = is_questioned(&entry->place);
         if (entry->place.queried)
             args_text(&args, entry->place.topic);
         count += entry->place.queried;
@@ -695,13 +703,25 @@ static void on_gap(void *data, const char *topic, int32_t partition, const struc
 
 /* The connection's words. */
 
+/*
+ * The server may be another one, which lacks the last commits: then what it lost is read from Kafka
+ * again, also where no new record would ever find out. Answers come in the order of the questions,
+ * so that a batch under way does not look like a loss.
+ */
+static void doubt_places(struct store *store)
+{
+    for (struct entry *entry = store->entries; entry; entry = entry->after)
+        entry->place.doubted = entry->place.state == PLACE_OPEN;
+    ask_soon(store, 0);
+}
+
 static void on_ready(void *data)
 {
     struct store *store = data;
 
     if (store->closing || !store->feed)
         return;
-    ask_soon(store, 0);
+    doubt_places(store);
     send_next(store);
 }
 
