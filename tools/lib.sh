@@ -117,6 +117,9 @@ free_port()
 
 # --- Processes --------------------------------------------------------------------------------
 
+# Whoever sources this may change the folder afterwards.
+lib=$(realpath "${BASH_SOURCE[0]}")
+
 # The kernel's start time of a process, in ticks since boot; fails for one that has ended.
 start_time()
 {
@@ -162,7 +165,7 @@ spawn()
     [[ ! -e $output ]] || mv -f "$output" "$output.old"
     # shellcheck disable=SC2016  # for the inner shell
     setsid bash -c 'source "$1"; record "$2" $$; shift 2; exec "$@"' spawn \
-        "${BASH_SOURCE[0]}" "$record" "$@" >"$output" 2>&1 </dev/null 9>&- &
+        "$lib" "$record" "$@" >"$output" 2>&1 </dev/null 9>&- &
     wait_until 10 test -e "$record"
 }
 

@@ -7,6 +7,9 @@
 #   tools/postgres.sh url DIR           prints how to connect, password included
 #   tools/postgres.sh sql DIR STATEMENT runs a statement in the database `postgres`
 #   tools/postgres.sh status DIR        exit 0 while it runs
+#   tools/postgres.sh replica DIR OF PORT  makes DIR a streaming standby of the server in OF, which
+#                                       runs, and starts it; `sql DIR "select pg_promote()"` makes it
+#                                       the primary
 #   tools/postgres.sh stop DIR          ends it; the data stay
 #   tools/postgres.sh remove DIR        ends it and removes the data
 #
@@ -98,6 +101,25 @@ write_url()
     (umask 077 && echo "postgresql://rota:$(<"$dir/password")@127.0.0.1:$port/rota" >"$dir/url")
 }
 
+# A copy of everything as of now; what comes later is streamed.
+replica()
+{
+    local of from
+    of=$(realpath "$1")
+    [[ ! -e $dir/password ]] || die "$dir holds a server already" "To begin anew: $0 remove $dir"
+    bin=$(programs "$(<"$of/data/PG_VERSION")") ||
+        die 'no PostgreSQL programs here that can read these data'
+    from=$(sed 's,.*:\([0-9]*\)/.*,\1,' "$of/url")
+    mkdir -p "$dir"
+    rm -rf "$dir/data"
+    make_data_folder
+    PGPASSWORD=$(<"$of/password") as_owner env -C / "$bin/pg_basebackup" -h 127.0.0.1 -p "$from" \
+        -U rota -D "$(realpath "$dir/data")" -R -c fast >"$dir/basebackup.out" 2>&1 ||
+        die "pg_basebackup failed: see $dir/basebackup.out"
+    (umask 077 && cp "$of/password" "$dir/password")
+    start "$2"
+}
+
 # The password goes through the environment: a command line can be read by everybody.
 query()
 {
@@ -184,6 +206,7 @@ main()
     dir=$(realpath -m "$2")
     case $1 in
     start) start "${3:-0}" ;;
+    replica) replica "${3:?of which server?}" "${4:-0}" ;;
     stop) stop ;;
     status) is_running "$dir/pid" ;;
     url) cat "$dir/url" ;;
