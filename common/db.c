@@ -1,6 +1,7 @@
 #include "common/db.h"
 
 #include "common/clock.h"
+#include "common/hosts.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
@@ -37,6 +38,7 @@ struct db {
     sd_event_source *io, *alarm;
     struct db_settings settings;
     char *conninfo, *name;
+    struct hosts hosts;
     PGconn *conn;
     bool ready, scripting, closing;
     int64_t connecting_since_us, wait_us, told_ms;
@@ -346,6 +348,9 @@ static void begin(struct db *db)
 {
     /* What stands after dbname wins over what the conninfo says. */
     const char *names[] = {"dbname",
+                           "host",
+                           "hostaddr",
+                           "port",
                            "application_name",
                            "target_session_attrs",
                            "client_encoding",
@@ -355,9 +360,18 @@ static void begin(struct db *db)
                            "keepalives_count",
                            "tcp_user_timeout",
                            NULL};
-    const char *values[] = {db->conninfo, db->name, db->settings.read_any ? "any" : "read-write",
-                            "UTF8",       "1",      "5",
-                            "2",          "3",      "8000",
+    const char *values[] = {db->conninfo,
+                            db->hosts.host,
+                            db->hosts.hostaddr,
+                            db->hosts.port,
+                            db->name,
+                            db->settings.read_any ? "any" : "read-write",
+                            "UTF8",
+                            "1",
+                            "5",
+                            "2",
+                            "3",
+                            "8000",
                             NULL};
 
     db->connecting_since_us = clock_boot_us();
@@ -384,10 +398,11 @@ static int alarm_rings(sd_event_source *source, uint64_t usec, void *data)
     (void)source, (void)usec;
     if (!db->conn)
         begin(db);
-    else if (!db->ready)
+    else if (!db->ready) {
+        hosts_turn(&db->hosts);
         lose(db, "no connection within 5 s");
-    else if (db->first && !db->scripting &&
-             clock_boot_us() - db->first->asked_us > limit_us + ANSWER_SLACK_US)
+    } else if (db->first && !db->scripting &&
+               clock_boot_us() - db->first->asked_us > limit_us + ANSWER_SLACK_US)
         lose(db, "no answer in time");
     else
         set_alarm(db, WATCH_US);
@@ -398,18 +413,13 @@ bool db_open(struct db **ret, sd_event *loop, const struct db_settings *settings
              struct fault *fault)
 {
     const char *conninfo = settings->conninfo ? settings->conninfo : "";
-    char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    struct hosts hosts;
 
-    if (!options) {
-        fault_set(fault, FAULT_REJECTED, "ROTA_DATABASE_URL: %s", why ? why : "no memory");
-        PQfreemem(why);
+    if (!hosts_read(&hosts, conninfo, fault))
         return false;
-    }
-    PQconninfoFree(options);
-
-    struct db *db = mem_new(struct db, .loop = sd_event_ref(loop), .settings = *settings,
-                            .conninfo = mem_text(conninfo), .name = mem_text(settings->name));
+    struct db *db =
+        mem_new(struct db, .loop = sd_event_ref(loop), .settings = *settings,
+                .conninfo = mem_text(conninfo), .name = mem_text(settings->name), .hosts = hosts);
     db->last = &db->first;
     sd_event_add_time_relative(loop, &db->alarm, CLOCK_BOOTTIME, 0, 1000, alarm_rings, db);
     *ret = db;
@@ -424,6 +434,7 @@ void db_close(struct db *db)
     lose(db, "closing");
     sd_event_source_disable_unref(db->alarm);
     sd_event_unref(db->loop);
+    hosts_done(&db->hosts);
     free(db->conninfo);
     free(db->name);
     free(db);
