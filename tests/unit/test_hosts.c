@@ -52,7 +52,7 @@ static void what_libpq_cannot_read_is_refused(void **state)
     struct hosts hosts;
 
     (void)state;
-    assert_false(hosts_read(&hosts, "postgresql://a:b:c", &fault));
+    assert_false(hosts_read(&hosts, "postgresql://[::1/rota", &fault));
     assert_int_equal(fault.kind, FAULT_REJECTED);
     assert_false(hosts_read(&hosts, "nonsense=1", &fault));
 }
