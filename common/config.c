@@ -15,6 +15,7 @@
 extern char **environ;
 
 #define VALUE_MOST 4096
+#define COMPARED_MOST 40 /* of a name that is not known, to find the one that was meant */
 #define P PROGRAM_PRODUCER
 #define C PROGRAM_CONSUMER
 #define E PROGRAM_EXECUTOR
@@ -142,18 +143,28 @@ static const struct {
 };
 
 /* Texts that live until the process ends, and can be found until then. */
+static struct kept {
+    struct kept *before;
+    char text[];
+} * last_kept;
+
 static char *keep_text(const char *text)
 {
-    static struct kept {
-        struct kept *before;
-        char text[];
-    } * last;
     size_t size = strlen(text) + 1;
     struct kept *kept = mem_or_end(malloc(sizeof *kept + size));
 
-    kept->before = last;
-    last = kept;
+    kept->before = last_kept;
+    last_kept = kept;
     return memcpy(kept->text, text, size);
+}
+
+void config_forget(void)
+{
+    for (struct kept *kept = last_kept, *before; kept; kept = before) {
+        before = kept->before;
+        free(kept);
+    }
+    last_kept = NULL;
 }
 
 static size_t program_row(enum program program)
@@ -376,11 +387,17 @@ static size_t distance(const char *one, size_t size, const char *other)
 
 static bool unknown(const char *name, size_t size, struct fault *fault)
 {
-    const char *nearest = settings[0].name;
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX, compared = size < COMPARED_MOST ? size : COMPARED_MOST;
 
-    for (size_t i = 1; i < COUNT(settings); i++)
-        if (distance(name, size, settings[i].name) < distance(name, size, nearest))
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        size_t apart = distance(name, compared, settings[i].name);
+
+        if (apart < least) {
+            least = apart;
             nearest = settings[i].name;
+        }
+    }
     return fault_set(fault, FAULT_REJECTED,
                      "%.*s is not a setting; the nearest one is %s "
                      "(--help lists all)",
@@ -436,7 +453,7 @@ static bool read_others(struct config *config, struct fault *fault)
             find(name, size - 5)->kind == KIND_SECRET)
             goto next;
         if (!strncmp(name, "ROTA_KAFKA_", 11))
-            ok = read_kafka(config, name, *entry + size + 1, fault);
+            ok = read_kafka(config, name, *entry + size + ((*entry)[size] == '='), fault);
         else
             ok = unknown(name, size, fault);
     next:

@@ -61,6 +61,9 @@ struct config {
 bool config_read(struct config *ret, enum program program, int count, char **arguments,
                  bool *finished, struct fault *fault);
 
+/* Lets go of the texts of all that was read: for tests, which read often. */
+void config_forget(void);
+
 /* The file that ROTA_TOKEN_FILE names, read anew; NULL where it is not set. To be freed. */
 bool config_read_token(char **ret, struct fault *fault);
 

@@ -1,10 +1,43 @@
-/* Records of Kafka: the first byte chooses the kind, the rest is the value. */
+/*
+ * Records of Kafka: the first byte chooses the kind, the rest is the value. What is taken can be
+ * stored, and reads the same when it is sent again; the text of a refusal can be stored, too.
+ */
 #include "common/command.h"
-#include "common/mem.h"
+#include "common/instant.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <assert.h>
+static void check_again(const struct task *task)
+{
+    SCOPED(scoped_json) struct json_object *value = task_command(task), *second = NULL;
+    struct command_refusal refusal;
+    struct command again;
+    size_t size;
+    const char *text = json_text(value, &size);
+    struct command_record record = {.topic = "t",
+                                    .timestamp_ms = -1,
+                                    .type = "rota.task.schedule.v1",
+                                    .value = text,
+                                    .value_size = size};
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+    assert(command_read_record(&again, &record, false, &refusal));
+    second = task_command(&again.task);
+    assert(!strcmp(json_text(second, &size), text));
+    command_done(&again);
+}
+
+static void check_task(const struct command *command)
+{
+    const struct task *task = &command->task;
+
+    assert(uuid_equal(&command->id, &task->id));
+    assert(task->run_at_us >= INSTANT_LEAST_US && task->run_at_us <= INSTANT_MOST_US);
+    assert(task->priority >= TASK_PRIORITY_LEAST && task->priority <= TASK_PRIORITY_MOST);
+    assert(task->timeout_ms >= 0 && task->timeout_ms <= TASK_TIMEOUT_MOST_MS);
+    assert(*task->queue && strlen(task->queue) <= TASK_QUEUE_MOST);
+    assert(!task->key || strlen(task->key) <= TASK_KEY_MOST);
+    assert(!task->tags || json_object_array_length(task->tags) <= TASK_TAGS_MOST);
+    check_again(task);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -22,11 +55,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                                     .value_size = size - 1};
 
     if (!command_read_record(&command, &record, !types[kind], &refusal)) {
-        assert(*refusal.code && *refusal.detail);
+        fuzz_check_text(refusal.code);
+        fuzz_check_text(refusal.detail);
         return 0;
     }
     assert(!uuid_is_nil(&command.id));
-    assert(command.kind != COMMAND_SCHEDULE || uuid_equal(&command.id, &command.task.id));
+    if (command.kind == COMMAND_SCHEDULE)
+        check_task(&command);
+    else
+        assert(g_utf8_validate(command.reason, -1, NULL));
     command_done(&command);
     return 0;
 }

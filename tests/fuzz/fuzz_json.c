@@ -1,21 +1,26 @@
 /* What json_read takes comes out as text that it takes again, as the same value. */
-#include "common/cleanup.h"
-#include "common/json.h"
-#include "common/mem.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <assert.h>
-#include <stdint.h>
+static void check_refusal(const struct json_place *place, const struct fault *fault)
+{
+    struct problems problems = {0};
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+    fuzz_check_fault(fault);
+    assert(!strncmp(fault->text, "line ", 5));
+    problems_add(&problems, place->pointer, "%s", fault->text);
+    fuzz_check_problems(&problems);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     SCOPED(scoped_json) struct json_object *value = NULL, *again = NULL;
+    struct json_place place;
     struct fault fault;
     size_t length;
 
-    if (!json_read(&value, (const char *)bytes, size, &fault)) {
-        assert(fault.kind == FAULT_REJECTED && !value);
+    if (!json_read_at(&value, (const char *)bytes, size, &place, &fault)) {
+        assert(!value);
+        check_refusal(&place, &fault);
         return 0;
     }
     const char *text = json_text(value, &length);

@@ -1,15 +1,18 @@
 /*
- * Runs a fuzz target over files, under any compiler: each as it is, cut at every place, and with
- * each byte changed a few ways. Large files are changed at some places only.
+ * Runs a fuzz target over the files of a folder, under any compiler: each as it is, cut at every
+ * place, and with each byte changed a few ways. Large files are changed at some places only, and a
+ * large corpus at fewer places of each.
  */
 #include "common/mem.h"
 
+#include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define FILE_MOST 65536
-#define PLACES 2000
+#define PLACES 8000 /* in all */
 
 /* A copy of its own size, so that reading past its end is seen. */
 static void run(const uint8_t *bytes, size_t size)
@@ -21,10 +24,10 @@ static void run(const uint8_t *bytes, size_t size)
     free(copy);
 }
 
-static void run_changed(uint8_t *bytes, size_t size)
+static void run_changed(uint8_t *bytes, size_t size, size_t places)
 {
     static const uint8_t changes[] = {0x00, 0x20, '"', '\\', '{', ']', '9', 0x80, 0xff};
-    size_t step = size / PLACES + 1;
+    size_t step = size / places + 1;
 
     for (size_t i = 0; i < size; i += step) {
         uint8_t kept = bytes[i];
@@ -38,23 +41,43 @@ static void run_changed(uint8_t *bytes, size_t size)
     }
 }
 
-int main(int count, char **arguments)
+static bool replay(const char *folder, const char *name, size_t places)
 {
     static uint8_t bytes[FILE_MOST];
+    char path[4096];
+    FILE *file;
 
-    for (int i = 1; i < count; i++) {
-        FILE *file = fopen(arguments[i], "rb");
-
-        if (!file) {
-            fprintf(stderr, "%s cannot be read\n", arguments[i]);
-            return 1;
-        }
-        size_t size = fread(bytes, 1, sizeof bytes, file);
-
-        fclose(file);
-        run(bytes, size);
-        run_changed(bytes, size);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "%s cannot be read\n", path);
+        return false;
     }
-    printf("%d files\n", count - 1);
-    return count > 1 ? 0 : 1;
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+
+    fclose(file);
+    run(bytes, size);
+    run_changed(bytes, size, places);
+    return true;
+}
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+int main(int count, char **arguments)
+{
+    struct dirent **entries;
+    int files = count == 2 ? scandir(arguments[1], &entries, is_visible, alphasort) : -1;
+    bool ok = files > 0;
+
+    for (int i = 0; i < files; i++) {
+        ok &= replay(arguments[1], entries[i]->d_name, (size_t)(PLACES / files + 1));
+        free(entries[i]);
+    }
+    if (files >= 0)
+        free(entries);
+    printf("%d files\n", files);
+    return ok ? 0 : 1;
 }
