@@ -66,7 +66,7 @@ struct web_request {
     const struct web_route *route; /* NULL: none fits */
     int64_t begun_us;
 
-    uintptr_t target_end; /* in libmicrohttpd's memory, only to be compared */
+    uintptr_t target_begin, target_end; /* in libmicrohttpd's memory, only to be compared */
     char *method, *path, *query;
     struct uri_path segments;
     struct uri_params params, *form; /* form: NULL where none was sent */
@@ -75,6 +75,7 @@ struct web_request {
     bool has_body; /* one is announced */
     bool expects;  /* the client waits for 100 Continue */
     bool must_cut; /* answered without reading on */
+    bool is_last;  /* nothing that follows on its connection is taken for a request */
     bool is_ndjson;
     uint64_t announced, received;
     char *body;
@@ -244,32 +245,90 @@ static bool is_token(const char *text)
 }
 
 /*
- * What must be true of the headers before any of them is believed. A field that frames the message
- * or says who asks may come once: readers that choose differently among two are how requests get
- * smuggled past a proxy.
+ * What must be true of the head before any of it is believed.
+ *
+ * Readers that understand one request differently are how a second one gets smuggled past a proxy.
+ * So a field that frames the message or says who asks may come once; and each part of the head must
+ * stand where it does if nothing but single spaces, colons and CRLF is between them. libmicrohttpd
+ * leaves all parts where they were received, ended by a zero. That tells what it does not: a zero
+ * byte that was sent, a line that ended otherwise, one that goes on in the next (which it takes for
+ * a part of the name) and one that begins with a colon (which it takes for the end of the head).
  */
-struct header_census {
-    const char *twice, *misnamed;
+/* Later releases of libmicrohttpd cut white space off, and refuse all of this themselves. */
+#define LEAVES_PARTS_IN_PLACE (MHD_VERSION < 0x00097700)
+
+struct census {
+    const char *twice, *wrong;
+    uintptr_t next; /* where the next name begins */
     unsigned seen;
 };
 
-static enum MHD_Result see_header(void *data, enum MHD_ValueKind kind, const char *name,
-                                  const char *value)
+static void see_once(struct census *census, const char *name)
 {
     static const char *const once[] = {"Content-Length", "Transfer-Encoding", "Host",
                                        "Content-Type",   "Authorization",     "Content-Encoding"};
-    struct header_census *census = data;
 
-    (void)kind, (void)value;
-    if (!is_token(name))
-        census->misnamed = name;
     for (size_t i = 0; i < COUNT(once); i++)
         if (!strcasecmp(name, once[i])) {
             if (census->seen & 1u << i)
                 census->twice = once[i];
             census->seen |= 1u << i;
         }
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return true;
+    return false;
+}
+
+#define HOST_CHARS                                                                                 \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:[]%"
+
+static enum MHD_Result see_header(void *data, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    struct census *census = data;
+    const char *name_end = name + strlen(name);
+    uintptr_t apart = (uintptr_t)value - (uintptr_t)name_end;
+
+    (void)kind;
+    see_once(census, name);
+    if (!is_token(name))
+        census->wrong = "a header's name is not a token";
+    else if (LEAVES_PARTS_IN_PLACE &&
+             ((uintptr_t)name != census->next || apart < 1 || apart > CONNECTION_MEMORY ||
+              strspn(name_end + 1, " \t") + 1 < apart))
+        census->wrong = "a header's line is not ended by CRLF, goes on in another or holds U+0000";
+    else if (has_control(value))
+        census->wrong = "a header's value holds control characters";
+    else if (!strcasecmp(name, "Host") && value[strspn(value, HOST_CHARS)])
+        census->wrong = "Host is not the name of a host";
+    census->next = (uintptr_t)value + strlen(value) + 2;
     return MHD_YES;
+}
+
+/* Answers where the head is not one that every reader understands alike. */
+static void check_head(struct web_request *request, const char *method, const char *version)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    uintptr_t begin = (uintptr_t)method, end = begin + info->header_size;
+    struct census census = {.next = (uintptr_t)version + strlen(version) + 2};
+
+    if (!is_token(method) ||
+        (LEAVES_PARTS_IN_PLACE && (begin + strlen(method) + 1 != request->target_begin ||
+                                   request->target_end + 1 != (uintptr_t)version)))
+        census.wrong = "the first line is not a method, a target and a version";
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, see_header, &census);
+    if (census.twice)
+        problem_reply(request, PROBLEM_INVALID_REQUEST, "%s is given twice", census.twice);
+    else if (census.wrong)
+        problem_reply(request, PROBLEM_INVALID_REQUEST, "%s", census.wrong);
+    else if (LEAVES_PARTS_IN_PLACE && census.next + 2 != end)
+        problem_reply(request, PROBLEM_INVALID_REQUEST, "the headers do not end with CRLF CRLF");
 }
 
 /* The checks below answer the request themselves where they return false. */
@@ -278,18 +337,16 @@ static bool check_headers(struct web_request *request)
     const char *coding = web_header(request, "Transfer-Encoding");
     const char *size = web_header(request, "Content-Length");
     const char *expect = web_header(request, "Expect");
-    struct header_census census = {0};
 
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, see_header, &census);
     request->has_body = coding || (size && strcmp(size, "0") != 0);
     request->announced = !coding && size ? strtoull(size, NULL, 10) : 0;
     request->expects = expect && !strcasecmp(expect, "100-continue");
+    /* libmicrohttpd reads chunks more loosely than others do: nothing may follow them. */
+    request->is_last = coding;
+    if (request->response)
+        return false;
     request->must_cut = true; /* until the framing is known to be sound */
-    if (census.twice)
-        problem_reply(request, PROBLEM_INVALID_REQUEST, "%s is given twice", census.twice);
-    else if (census.misnamed)
-        problem_reply(request, PROBLEM_INVALID_REQUEST, "a header's name is not a token");
-    else if (coding && size)
+    if (coding && size)
         problem_reply(request, PROBLEM_INVALID_REQUEST,
                       "Transfer-Encoding and Content-Length are both given");
     else if (coding && strcasecmp(coding, "chunked") != 0)
@@ -525,14 +582,6 @@ static uint64_t drop_most(const struct web_request *request)
     return DROPPED_MOST + (uint64_t)most * 2;
 }
 
-/* The version follows the target; where it does not, the target was ended early by a NUL byte. */
-static bool is_torn(const struct web_request *request, const char *version)
-{
-    uintptr_t apart = (uintptr_t)version - request->target_end;
-
-    return request->target_end && apart > 1 && apart < CONNECTION_MEMORY;
-}
-
 /* The head is there. What is refused already is answered now, or when its small body has passed. */
 static enum MHD_Result begin(struct web_request *request, const char *method, const char *version)
 {
@@ -545,8 +594,9 @@ static enum MHD_Result begin(struct web_request *request, const char *method, co
     request->peer = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
                         ->socket_context;
     choose_id(request);
-    if (is_torn(request, version))
-        *request->path = '\0';
+    request->must_cut = true;
+    check_head(request, method, version);
+    request->must_cut = request->response != NULL;
     for (size_t i = 0; i < COUNT(checks) && checks[i](request); i++)
         continue;
     if (!request->response || !request->has_body)
@@ -631,6 +681,7 @@ static void *on_target(void *data, const char *target, struct MHD_Connection *co
                                           .begun_us = clock_boot_us());
 
     read_target(request, target ? target : "");
+    request->target_begin = (uintptr_t)target;
     request->target_end = target ? (uintptr_t)target + strlen(target) : 0;
     return request;
 }
@@ -662,7 +713,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
     if (request->response)
         web->unsent--;
     if (request->peer) {
-        if (request->must_cut && request->has_body && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        if ((request->must_cut || request->is_last) && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
             sink_take(web->sink, fcntl(request->peer->fd, F_DUPFD_CLOEXEC, 0));
         peer_waits(web, request->peer);
     }
@@ -915,7 +966,7 @@ static struct MHD_Response *make_response(struct web_request *request, const cha
     put_default(response, "Cache-Control", "no-store");
     put_default(response, "X-Content-Type-Options", "nosniff");
     put_default(response, "X-Request-Id", request->id);
-    if (request->must_cut || request->web->quiet)
+    if (request->must_cut || request->is_last || request->web->quiet)
         put_default(response, "Connection", "close");
     clear_headers(request);
     return response;

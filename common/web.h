@@ -8,6 +8,10 @@
  * libmicrohttpd itself cannot read (a request line or headers over 32 KiB: 431 or 414) it answers
  * in plain words.
  *
+ * A request that others might read differently is refused and the connection closed (RFC 9112, 11):
+ * lengths given twice or in two ways, lines without CRLF, folded lines, U+0000, names that are no
+ * tokens. A chunked request is the last one of its connection.
+ *
  * A body over the route's limit is refused at once where Content-Length tells, else at its end; far
  * beyond the limit the connection is cut. Slow clients are cut off: a connection without progress
  * after the timeout, a request that is not there whole, or an answer that was not taken, after
