@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define LINE_MOST 16384
+#define TELL_ELSEWHERE_MS 10000
 #define GATHERED_MOST (8 << 20) /* beyond this, lines are dropped and counted */
 #define NUMBER_MOST 10000
 #define RETRY_MS 200 /* after a write that failed */
@@ -41,7 +42,8 @@ static struct {
     bool closing, reopen;
 
     int fd, lock_fd; /* the writer's from here on */
-    int64_t written;
+    int64_t written; /* the size of the file */
+    int64_t told_elsewhere_ms;
 } state = {.least = LOG_INFO,
            .lock = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER,
@@ -194,6 +196,19 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
+/* All of it, or nothing: what a full disk took before it refused would end in half a line. */
+static bool append(const char *bytes, size_t size)
+{
+    if (state.fd < 0)
+        return false;
+    if (!write_all(state.fd, bytes, size)) {
+        (void)!ftruncate(state.fd, (off_t)state.written);
+        return false;
+    }
+    state.written += (int64_t)size;
+    return true;
+}
+
 static uint64_t count_lines(const char *bytes, size_t size)
 {
     uint64_t lines = 0;
@@ -203,7 +218,10 @@ static uint64_t count_lines(const char *bytes, size_t size)
     return lines;
 }
 
-/* Whole lines that a full disk refused are lost; the count is told when it takes lines again. */
+/*
+ * What a full disk refused is lost; the count is told when it takes lines again, and until then now
+ * and then on standard error.
+ */
 static void write_out(const struct buffer *lines)
 {
     bool ok = true;
@@ -213,8 +231,7 @@ static void write_out(const struct buffer *lines)
             open_file();
         else if (state.written + (int64_t)lines->size > state.settings.most_bytes && state.written)
             turn_over();
-        ok = state.fd >= 0 && write_all(state.fd, lines->bytes, lines->size);
-        state.written += (int64_t)lines->size;
+        ok = append(lines->bytes, lines->size);
     }
     if (state.settings.to_stderr || !*state.path)
         write_all(STDERR_FILENO, lines->bytes, lines->size);
@@ -248,11 +265,13 @@ static void tell_loss(void)
         (size_t)snprintf(line + used, sizeof line - used, "lines=%llu\n", (unsigned long long)lost);
     if (state.fd < 0 && *state.path)
         open_file();
-    if (*state.path && (state.fd < 0 || !write_all(state.fd, line, used))) {
-        pthread_mutex_lock(&state.lock);
-        state.lost_told -= lost;
-        pthread_mutex_unlock(&state.lock);
-    }
+    if (!*state.path || append(line, used))
+        return;
+    if (log_now_and_then(&state.told_elsewhere_ms, TELL_ELSEWHERE_MS))
+        write_all(STDERR_FILENO, line, used);
+    pthread_mutex_lock(&state.lock);
+    state.lost_told -= lost;
+    pthread_mutex_unlock(&state.lock);
 }
 
 /* Takes what was gathered and gives an empty buffer for it; false: closing, and nothing is left. */

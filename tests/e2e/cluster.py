@@ -81,10 +81,12 @@ class Server:
     def __init__(self, name, folder):
         self.name, self.folder, self.port = name, folder, free_port()
         self.script = str(ROOT / "tools" / f"{name}.sh")
+        self.environment = {}
 
     def run(self, verb, *arguments):
         done = subprocess.run([self.script, verb, str(self.folder), *map(str, arguments)],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180,
+                              env={**os.environ, **self.environment})
         if done.returncode:
             raise RuntimeError(f"{self.name} {verb}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -113,6 +115,11 @@ class Server:
         """As a crash would; start(30) recovers."""
         os.kill(self.pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(self.pid), 10, f"{self.name} has ended")
+
+    def quit(self):
+        """PostgreSQL's `stop -m immediate`: ends without a checkpoint; start(30) recovers."""
+        os.kill(self.pid, signal.SIGQUIT)
+        wait_until(lambda: not is_alive(self.pid), 30, f"{self.name} has ended")
 
     def pause(self):
         """Freezes the server with all its processes: connections stay open, nothing answers."""
@@ -193,6 +200,25 @@ def family(pid):
     return found
 
 
+def marked(node):
+    """Live processes that carry the mark of the executor with that id in their environment."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            environment = pathlib.Path(f"/proc/{entry}/environ").read_bytes()
+        except (OSError, NotADirectoryError):
+            continue
+        if f"ROTA_NODE={node}".encode() in environment.split(b"\0"):
+            found.append(int(entry))
+    return [pid for pid in found if is_alive(pid)]
+
+
+def proper_of(executor):
+    """The process under the guardian."""
+    children = pathlib.Path(f"/proc/{executor.pid}/task/{executor.pid}/children").read_text()
+    return int(children.split()[0])
+
+
 def die_with_parent():
     """In the child before exec: a test run that is killed leaves no node behind. The kernel means
     the thread that started it, so only the main thread may ask for this."""
@@ -227,13 +253,14 @@ class Node:
         self.environment.update({f"ROTA_{key.upper()}": str(value)
                                  for key, value in settings.items()})
         self.process = None
+        self.within = ()    # what the program is started by, such as nsenter
 
     def start(self, arguments=()):
         program = cluster_program(self.role)
         in_main = threading.current_thread() is threading.main_thread()
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(
-                [str(program), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+                [*self.within, str(program), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True,
                 preexec_fn=die_with_parent if in_main else None)
         return self

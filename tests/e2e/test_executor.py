@@ -9,7 +9,6 @@ import hashlib
 import http.server
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import threading
@@ -18,7 +17,7 @@ import uuid
 import psycopg2
 import pytest
 
-from cluster import ROOT, is_alive, wait_until
+from cluster import ROOT, is_alive, marked, proper_of, wait_until
 
 SHORT = {"executor_lease": "6s", "heartbeat": "200ms", "poll": "500ms"}
 
@@ -119,25 +118,6 @@ def executor(desk):
     executor = desk.executor()
     yield executor
     executor.close()
-
-
-def marked(node):
-    """Live processes that carry the node's mark in their environment."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            environment = pathlib.Path(f"/proc/{entry}/environ").read_bytes()
-        except (OSError, NotADirectoryError):
-            continue
-        if f"ROTA_NODE={node}".encode() in environment.split(b"\0"):
-            found.append(int(entry))
-    return [pid for pid in found if is_alive(pid)]
-
-
-def proper_of(executor):
-    """The process under the guardian."""
-    children = pathlib.Path(f"/proc/{executor.pid}/task/{executor.pid}/children").read_text()
-    return int(children.split()[0])
 
 
 FAMILY = ("sleep 1000 & (setsid sleep 1001 </dev/null >/dev/null 2>&1 &);"

@@ -1,0 +1,69 @@
+"""Clocks that lie: those of nodes, which decide nothing, and the database's own."""
+
+import os
+import struct
+import time
+
+from cluster import build_dir
+from record import boot_us
+
+
+def shim():
+    return str(build_dir() / "tests" / "harness" / "wrong_clock.so")
+
+
+class Clock:
+    """A wall clock that is off by what a file says, from that moment on."""
+
+    def __init__(self, path):
+        self.path = path
+        self.step(0)
+
+    def step(self, seconds):
+        # In place: processes have it mapped.
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.pwrite(fd, struct.pack("q", seconds), 0)
+        os.close(fd)
+
+    def environment(self):
+        return {"LD_PRELOAD": shim(), "TEST_CLOCK_FILE": str(self.path)}
+
+
+def node_clocks(scene):
+    """Nodes an hour ahead and an hour behind, and jumping while they run."""
+    for _ in range(4):
+        for clock in scene.clocks:
+            clock.step(scene.rng.choice([-3600, 3600, 0, -7, 11]))
+        scene.wait_starts(100)
+        time.sleep(2)
+
+
+def wrong_from_the_start(scene):
+    """Before the nodes start: a clock for each, an hour ahead, an hour behind, right."""
+    scene.clocks = []
+
+    def settle(node):
+        clock = Clock(scene.cluster.folder / f"clock-{node.name}")
+        clock.step([3600, -3600, 0][len(scene.clocks) % 3])
+        node.environment.update(clock.environment())
+        scene.clocks.append(clock)
+    scene.prepare_node = settle
+
+
+node_clocks.before = wrong_from_the_start
+
+
+def database_clock(scene):
+    """The database's own clock steps by +10 s, more than anybody's lease: nobody alive loses
+    anything by it. What is due by that clock runs then; so 10 s sooner than the wall clock says."""
+    before = live_executors(scene)
+    scene.record.steps.append((boot_us(), 10))
+    scene.database_clock.step(10)
+    scene.wait_starts(300)
+    time.sleep(5)
+    assert live_executors(scene) == before
+    assert scene.cluster.value("SELECT extract(epoch FROM clock_timestamp()) - %s", time.time()) > 9
+
+
+def live_executors(scene):
+    return sorted(scene.cluster.sql("SELECT id::text FROM node WHERE role = 'executor' AND dead_at IS NULL"))

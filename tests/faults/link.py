@@ -1,0 +1,121 @@
+"""A node in a network namespace of its own, whose link can be cut.
+
+    PostgreSQL   is reached over the link (a veth pair) through a relay at its near end: what is cut
+    Kafka, HTTP  are reached past the link, through relays that meet at a socket in the file system,
+                 which a network namespace does not divide; at the same address as everywhere
+
+Needs root, as namespaces do.
+"""
+
+import asyncio
+import itertools
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+
+NUMBERS = itertools.count(1)
+
+
+async def copy(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
+async def connect(address):
+    if address.startswith("/"):
+        return await asyncio.open_unix_connection(address)
+    host, port = address.rsplit(":", 1)
+    return await asyncio.open_connection(host, int(port))
+
+
+async def serve(listen, target):
+    """Passes on whatever connects at `listen` to `target`: host:port or the path of a socket."""
+    async def pass_on(reader, writer):
+        try:
+            far_reader, far_writer = await connect(target)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+
+    if listen.startswith("/"):
+        return await asyncio.start_unix_server(pass_on, listen)
+    host, port = listen.rsplit(":", 1)
+    return await asyncio.start_server(pass_on, host, int(port))
+
+
+async def serve_all(pairs):
+    servers = [await serve(*pair.split("=")) for pair in pairs]
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+def run(*words):
+    subprocess.run(words, check=True, capture_output=True, timeout=20)
+
+
+class Link:
+    def __init__(self, scene):
+        number = next(NUMBERS)
+        # Short: names of interfaces have at most 15 characters.
+        self.name = f"rota{os.getpid() % 100000}n{number}"
+        self.near, self.far = f"{self.name}a", f"{self.name}b"
+        self.address = f"10.213.{number}.1"
+        self.folder = pathlib.Path(scene.cluster.folder) / self.name
+        self.folder.mkdir()
+        self.relays, self.postgres_port = [], scene.cluster.servers.postgres.port
+        self.make(f"10.213.{number}.2")
+        past = {scene.cluster.servers.kafka.port, scene.load.target.port}
+        self.relay(f"{self.address}:{self.postgres_port}=127.0.0.1:{self.postgres_port}",
+                   *(f"{self.folder}/{port}=127.0.0.1:{port}" for port in past))
+        self.relay(*(f"127.0.0.1:{port}={self.folder}/{port}" for port in past), within=True)
+        scene.at_end.append(self.close)
+
+    def make(self, far_address):
+        run("ip", "netns", "add", self.name)
+        run("ip", "link", "add", self.near, "type", "veth", "peer", "name", self.far, "netns", self.name)
+        run("ip", "address", "add", f"{self.address}/30", "dev", self.near)
+        run("ip", "link", "set", self.near, "up")
+        for words in (("address", "add", f"{far_address}/30", "dev", self.far),
+                      ("link", "set", self.far, "up"), ("link", "set", "lo", "up")):
+            run("ip", "-n", self.name, *words)
+
+    def within(self):
+        return ("nsenter", f"--net=/run/netns/{self.name}")
+
+    def relay(self, *pairs, within=False):
+        words = [sys.executable, __file__, *pairs]
+        self.relays.append(subprocess.Popen([*(self.within() if within else ()), *words],
+                                            stdin=subprocess.DEVNULL))
+
+    def settle(self, node):
+        """The node is to be started at the far end."""
+        node.within = self.within()
+        node.environment["ROTA_DATABASE_URL"] = re.sub(
+            r"@127\.0\.0\.1:", f"@{self.address}:", node.environment["ROTA_DATABASE_URL"])
+        return node
+
+    def cut(self):
+        """From here on not a packet passes, and nobody is told."""
+        run("ip", "link", "set", self.near, "down")
+
+    def mend(self):
+        run("ip", "link", "set", self.near, "up")
+
+    def close(self):
+        for relay in self.relays:
+            relay.kill()
+            relay.wait(10)
+        run("ip", "netns", "del", self.name)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve_all(sys.argv[1:]))
