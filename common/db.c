@@ -46,7 +46,10 @@ struct db {
     struct call *first, **last;
     int calls;
     char channels[CHANNELS_MOST][CHANNEL_SIZE];
+    struct db *other; /* the next one in `all` */
 };
+
+static struct db *all;
 
 static void begin(struct db *db);
 
@@ -194,6 +197,32 @@ static void refuse(struct db *db, struct call *call, const PGresult *rows)
         lose(db, fault.text);
 }
 
+static bool is_elsewhere(const struct db *db, const char *host, const char *port)
+{
+    return strcmp(PQhost(db->conn), host) != 0 || strcmp(PQport(db->conn), port) != 0;
+}
+
+/*
+ * One process works with one server. Where a connection has found another one that writes, the
+ * rest need not find out by themselves that the former one is frozen: they begin there, too.
+ */
+static void follow(struct db *found)
+{
+    char host[256], port[16];
+
+    if (found->settings.read_any)
+        return;
+    snprintf(host, sizeof host, "%s", PQhost(found->conn));
+    snprintf(port, sizeof port, "%s", PQport(found->conn));
+    for (struct db *db = all; db; db = db->other) {
+        if (db->settings.read_any || strcmp(db->conninfo, found->conninfo) != 0)
+            continue;
+        hosts_begin_with(&db->hosts, host, port);
+        if (db != found && db->conn && is_elsewhere(db, host, port))
+            lose(db, "another server has taken over");
+    }
+}
+
 static void session_done(struct db *db)
 {
     db->ready = true;
@@ -202,6 +231,7 @@ static void session_done(struct db *db)
     set_alarm(db, WATCH_US);
     log_info("db.ready", "connection=%s host=%s server=%d", db->name, LOG_VALUE(PQhost(db->conn)),
              PQserverVersion(db->conn));
+    follow(db);
     if (db->settings.ready)
         db->settings.ready(db->settings.data);
 }
@@ -421,6 +451,8 @@ bool db_open(struct db **ret, sd_event *loop, const struct db_settings *settings
         mem_new(struct db, .loop = sd_event_ref(loop), .settings = *settings,
                 .conninfo = mem_text(conninfo), .name = mem_text(settings->name), .hosts = hosts);
     db->last = &db->first;
+    db->other = all;
+    all = db;
     sd_event_add_time_relative(loop, &db->alarm, CLOCK_BOOTTIME, 0, 1000, alarm_rings, db);
     *ret = db;
     return true;
@@ -431,6 +463,11 @@ void db_close(struct db *db)
     if (!db)
         return;
     db->closing = true;
+    for (struct db **link = &all; *link; link = &(*link)->other)
+        if (*link == db) {
+            *link = db->other;
+            break;
+        }
     lose(db, "closing");
     sd_event_source_disable_unref(db->alarm);
     sd_event_unref(db->loop);

@@ -58,6 +58,34 @@ void hosts_turn(struct hosts *hosts)
         turn(*list_of(hosts, i));
 }
 
+static size_t count(const char *list)
+{
+    size_t servers = 1;
+
+    for (; list && *list; list++)
+        servers += *list == ',';
+    return servers;
+}
+
+/* A list of one counts for all servers. */
+static bool begins_with(const char *list, const char *name)
+{
+    size_t size = list ? strcspn(list, ",") : 0;
+
+    return !list || !list[size] || (strlen(name) == size && !strncmp(list, name, size));
+}
+
+void hosts_begin_with(struct hosts *hosts, const char *host, const char *port)
+{
+    const char *names = hosts->host ? hosts->host : hosts->hostaddr;
+
+    for (size_t left = count(names); left; left--) {
+        if (begins_with(names, host) && begins_with(hosts->port, port))
+            return;
+        hosts_turn(hosts); /* in place: `names` stays */
+    }
+}
+
 void hosts_done(struct hosts *hosts)
 {
     for (size_t i = 0; i < COUNT(lists); i++)

@@ -18,4 +18,7 @@ bool hosts_read(struct hosts *ret, const char *conninfo, struct fault *fault);
 
 /* The first server becomes the last. */
 void hosts_turn(struct hosts *hosts);
+
+/* The server of that name and port becomes the first, where it is one of them. */
+void hosts_begin_with(struct hosts *hosts, const char *host, const char *port);
 void hosts_done(struct hosts *hosts);

@@ -57,11 +57,37 @@ static void what_libpq_cannot_read_is_refused(void **state)
     assert_false(hosts_read(&hosts, "nonsense=1", &fault));
 }
 
+static void the_server_that_was_found_comes_first(void **state)
+{
+    struct fault fault;
+    struct hosts hosts;
+
+    (void)state;
+    assert_true(hosts_read(&hosts, "host=a,a,b port=1,2,1", &fault));
+    hosts_begin_with(&hosts, "a", "2");
+    assert_string_equal(hosts.host, "a,b,a");
+    assert_string_equal(hosts.port, "2,1,1");
+    hosts_begin_with(&hosts, "b", "1");
+    assert_string_equal(hosts.host, "b,a,a");
+    hosts_begin_with(&hosts, "stranger", "1");
+    assert_string_equal(hosts.host, "b,a,a");
+    hosts_done(&hosts);
+    assert_true(hosts_read(&hosts, "host=a,b", &fault));
+    hosts_begin_with(&hosts, "b", "5432");
+    assert_string_equal(hosts.host, "b,a");
+    hosts_done(&hosts);
+    assert_true(hosts_read(&hosts, "dbname=x", &fault));
+    hosts_begin_with(&hosts, "b", "5432");
+    assert_null(hosts.host);
+    hosts_done(&hosts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(servers_are_taken_in_turns),
         cmocka_unit_test(what_stands_for_all_stays),
+        cmocka_unit_test(the_server_that_was_found_comes_first),
         cmocka_unit_test(what_libpq_cannot_read_is_refused),
     };
 
