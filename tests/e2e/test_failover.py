@@ -4,14 +4,16 @@ Kafka again, and only tasks whose handing over is lost may run twice. A synchron
 nothing, and nothing runs twice."""
 
 import collections
+import os
+import signal
 import time
 
 import pytest
 
-from cluster import Cluster, is_alive, wait_until
+from cluster import Cluster, family, is_alive, wait_until
 from replica import Pair, timeline_epoch
 
-SETTINGS = {"lease": "2s", "resolve": "500ms", "heartbeat": "200ms", "alive": "1s", "poll": "200ms",
+CLUSTER = SETTINGS = {"lease": "2s", "resolve": "500ms", "heartbeat": "200ms", "alive": "5s", "poll": "200ms",
             "executor_lease": "20s", "kill_grace": "300ms", "executor_slots": "64"}
 
 
@@ -102,7 +104,7 @@ def test_an_asynchronous_standby_that_lacks_the_last_commits(new_cluster, tmp_pa
     before = schedule(cluster, 10, trace.task())
     for identity in before:
         cluster.wait_state(identity, "succeeded")
-    # Handed over before the cut: end lost, end lost with an error, end after the failover.
+    # Handed over before the cut: end lost, also that of a failure, end after the failover.
     lost_ends = schedule(cluster, 20, trace.task("first"))
     lost_failures = schedule(cluster, 3, trace.task("first", status=3, on_lost="fail"))
     outlasting = schedule(cluster, 5, trace.task("last"))
@@ -112,13 +114,24 @@ def test_an_asynchronous_standby_that_lacks_the_last_commits(new_cluster, tmp_pa
     trace.wait(lost_ends + lost_failures + outlasting)
     wait_until(lambda: on(pair, pair.postgres, cluster, "SELECT 1 FROM attempt WHERE outcome IS NULL"
                           " HAVING count(started_at) = 28"), 10, "28 starts are on record")
+    # Handed over before the cut, start and end lost.
+    frozen = [family(executor.pid)[1] for executor in cluster.of("executor")]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    lost_runs = schedule(cluster, 20, trace.task())
+    wait_until(lambda: on(pair, pair.postgres, cluster, "SELECT count(*) FROM attempt"
+                          " WHERE task_id = ANY (%s::uuid[])", lost_runs)[0][0] == 20, 10,
+               "tasks are handed over to executors that are frozen")
     pair.cut()
     cut_at = time.time()
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
 
     trace.open("first")
-    wait_until(lambda: count_ended(pair, cluster, lost_ends + lost_failures) == 23, 20,
+    lost = lost_ends + lost_failures + lost_runs
+    wait_until(lambda: count_ended(pair, cluster, lost) == 43, 20,
                "the ends that will be lost are accepted")
-    known = ends(pair, pair.postgres, cluster, lost_ends + lost_failures)
+    known = ends(pair, pair.postgres, cluster, lost)
     trace.wait(lost_starts + lost_running)
     # Known to the old primary alone: tasks, and an executor that runs some of them.
     newcomer = cluster.executor().wait_ready()
@@ -140,18 +153,18 @@ def test_an_asynchronous_standby_that_lacks_the_last_commits(new_cluster, tmp_pa
     took = time.monotonic() - killed_at
     for pid in running:
         wait_until(lambda: not is_alive(pid), 20, f"process {pid}, whose handing over is lost, ends")
-    wait_until(lambda: ends(pair, pair.standby, cluster, lost_ends + lost_failures) == known, 20,
+    wait_until(lambda: ends(pair, pair.standby, cluster, lost) == known, 20,
                "the ends are reported again as they were")
     trace.open("last")
     tasks = {"before": before, "lost_ends": lost_ends, "lost_failures": lost_failures,
-             "outlasting": outlasting, "lost_starts": lost_starts, "lost_running": lost_running,
+             "lost_runs": lost_runs, "outlasting": outlasting, "lost_starts": lost_starts, "lost_running": lost_running,
              "lost_tasks": lost_tasks, "ahead": ahead}
     cluster.wait_all_ended(sum(map(len, tasks.values())), 60)
     for name, ids in tasks.items():
         states = {cluster.task(identity)["state"] for identity in ids}
         assert states == {"failed" if name == "lost_failures" else "succeeded"}, name
     starts = trace.lines()
-    for name in ("before", "lost_ends", "lost_failures", "outlasting", "ahead"):
+    for name in ("before", "lost_ends", "lost_failures", "lost_runs", "outlasting", "ahead"):
         assert [len(starts[task]) for task in tasks[name]] == [1] * len(tasks[name]), name
     twice = [task for task, lines in starts.items() if len(lines) > 1]
     assert set(twice) <= {*lost_starts, *lost_running, *lost_tasks}
@@ -168,7 +181,7 @@ def test_an_asynchronous_standby_that_lacks_the_last_commits(new_cluster, tmp_pa
     newcomer.wait_ready()
     wait_until(lambda: cluster.value("SELECT count(*) FROM node WHERE name = %s AND dead_at IS NULL",
                                      newcomer.name) == 1, 20, "the newcomer is registered again")
-    assert repeated(cluster) == 23
+    assert repeated(cluster) == 43
     assert cluster.broken_invariants() == []
     print(f"one is master {took:.1f} s after the kill; {len(twice)} tasks ran twice")
 
@@ -196,4 +209,71 @@ def test_a_synchronous_standby_loses_nothing(new_cluster, tmp_path):
     assert cluster.value("SELECT count(*) FROM attempt WHERE outcome = 'succeeded' AND token = 1") \
         == len(ids + outlasting + accepted)
     assert cluster.value("SELECT epoch FROM master") >= timeline_epoch(2)
+    assert cluster.broken_invariants() == []
+
+
+def test_a_primary_that_does_not_answer_at_all(new_cluster):
+    """Frozen, its machine still takes connections: nobody waits at its door for ever."""
+    pair, cluster = new_cluster()
+    cluster.start(executors=1)
+    pair.postgres.pause()
+    frozen_at = time.monotonic()
+    pair.promote()
+    accepted = schedule(cluster, 10, {"type": "log"})
+    wait_until(lambda: pair.ask(pair.standby, "SELECT 1 FROM attempt WHERE outcome = 'succeeded'"
+                                " HAVING count(*) = 10", database=cluster.name), 55,
+               "the programs find the new primary, and what was accepted runs")
+    took = time.monotonic() - frozen_at
+    assert cluster.front.get(f"/api/v1/tasks/{accepted[0]}").status in (200, 503)
+    pair.kill()
+    assert cluster.broken_invariants() == []
+    print(f"tasks ran {took:.1f} s after the primary froze")
+
+
+def take_back_end(cluster, identity):
+    """As a standby shows an attempt whose end did not reach it; what follows an end goes, too."""
+    cluster.sql("DELETE FROM task_end WHERE task_id = %s", identity)
+    cluster.sql("UPDATE attempt SET outcome = NULL, finished_at = NULL, exit_code = NULL, error = NULL,"
+                " started_at = NULL WHERE task_id = %s", identity)
+
+
+def attempts_of(cluster, identity):
+    return cluster.sql("SELECT token, started_at, finished_at, outcome::text, exit_code, error"
+                       " FROM attempt WHERE task_id = %s ORDER BY 1", identity)
+
+
+def test_an_end_that_is_lost_below_the_low_mark(cluster, tmp_path):
+    """Without a failover: the row is set back. Its executor reports it again as it was; where that
+    is gone as well, recovery walks its inbox."""
+    cluster.start(executors=1)
+    trace = Trace(tmp_path)
+    tmp_path.chmod(0o755)
+    ids = [cluster.schedule(trace.task(status=n))["id"] for n in range(3)]
+    cluster.wait_all_ended(3)
+    known = [attempts_of(cluster, identity) for identity in ids]
+    # More behind them, so that the low mark has passed.
+    later = schedule(cluster, 5, {"type": "log"})
+    for identity in later:
+        cluster.wait_state(identity, "succeeded")
+    for identity in ids:
+        take_back_end(cluster, identity)
+    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'rota-executor'")
+    cluster.wait_all_ended(8)
+    assert [attempts_of(cluster, identity) for identity in ids] == known
+    assert repeated(cluster) == 3
+    assert [len(trace.lines()[identity]) for identity in ids] == [1, 1, 1]
+    assert cluster.broken_invariants() == []
+    # Nobody remembers: its executor is gone, and the number lies below its low mark.
+    executor = cluster.of("executor")[0]
+    wait_until(lambda: cluster.value("SELECT low > (SELECT max(inbox) FROM attempt)"
+                                     " FROM executor_state"), 10, "all is below the low mark")
+    assert executor.stop() == 0
+    take_back_end(cluster, ids[0])
+    cluster.executor().wait_ready()
+    wait_until(lambda: len(trace.lines()[ids[0]]) == 2, 30, "it is found and runs again")
+    cluster.wait_state(ids[0], "succeeded")
+    assert [row[3] for row in attempts_of(cluster, ids[0])] == ["returned", "succeeded"]
+    wait_until(lambda: cluster.value("SELECT count(*) FROM executor_state") == 1, 20,
+               "the state of the former executor is dropped")
     assert cluster.broken_invariants() == []
