@@ -26,11 +26,11 @@ class Trace:
 
     def task(self, gate=None, status=0, **fields):
         """A shell task that ends when its gate is opened, or at once."""
-        wait = f'while [ ! -e {self.folder}/{gate} ]; do sleep 0.05; done; ' if gate else ""
-        line = f'"$ROTA_TASK_ID $ROTA_ATTEMPT $$ $(date +%s.%N)" >> {self.file}'
-        command = f"echo start {line}; {wait}echo end {line}; exit {status}"
-        return {"type": "shell", "shell": {"command": command.replace('echo start "', 'echo "start ')
-                                           .replace('echo end "', 'echo "end ')}, **fields}
+        wait = f"while [ ! -e {self.folder}/{gate} ]; do sleep 0.05; done" if gate else ":"
+        told = "$ROTA_TASK_ID $ROTA_ATTEMPT $$ $(date +%s.%N)"
+        command = (f'echo "start {told}" >> {self.file}; {wait};'
+                   f' echo "end {told}" >> {self.file}; exit {status}')
+        return {"type": "shell", "shell": {"command": command}, **fields}
 
     def open(self, gate):
         (self.folder / gate).touch()
@@ -209,6 +209,39 @@ def test_a_synchronous_standby_loses_nothing(new_cluster, tmp_path):
     assert cluster.value("SELECT count(*) FROM attempt WHERE outcome = 'succeeded' AND token = 1") \
         == len(ids + outlasting + accepted)
     assert cluster.value("SELECT epoch FROM master") >= timeline_epoch(2)
+    assert cluster.broken_invariants() == []
+
+
+def test_a_late_report_ends_nothing_of_another_history(new_cluster, tmp_path):
+    """The same task and token, handed over by both primaries: the report of the former attempt comes
+    when the later one runs."""
+    pair, cluster = new_cluster(alive="2s", executor_lease="60s")
+    tmp_path.chmod(0o755)
+    trace = Trace(tmp_path)
+    cluster.start(executors=1)
+    former = cluster.of("executor")[0]
+    pair.cut()
+    # Each run ends when a file of its node's name is there, with the status that it holds.
+    task = cluster.schedule(trace.task("$ROTA_NODE", status=f"$(cat {tmp_path}/$ROTA_NODE)"))["id"]
+    trace.wait([task])
+    node = cluster.value("SELECT executor::text FROM attempt")
+    pair.kill()
+    (tmp_path / node).write_text("7")
+    former.wait_line(f"event=task.finished.*task={task}.*exit_code=7", 20)
+    proper = family(former.pid)[1]
+    os.kill(proper, signal.SIGSTOP)
+    try:
+        pair.promote()
+        later = cluster.executor().wait_ready()
+        trace.wait([task], times=2)
+    finally:
+        os.kill(proper, signal.SIGCONT)
+    former.wait_line(f"event=task.fenced.*task={task}.*at=finish", 30)
+    assert cluster.task(task)["state"] in ("assigned", "running")
+    (tmp_path / cluster.value("SELECT executor::text FROM attempt WHERE outcome IS NULL")).write_text("0")
+    cluster.wait_state(task, "succeeded")
+    assert [row[:1] + row[3:5] for row in attempts_of(cluster, task)] == [(1, "succeeded", 0)]
+    assert later.metric("rota_fenced_writes_total") in (None, 0)
     assert cluster.broken_invariants() == []
 
 
