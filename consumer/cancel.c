@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 #define ROUNDS_MOST 50
@@ -58,10 +59,13 @@ static void on_asked(void *data, const PGresult *rows, const struct fault *fault
 
     if (fault)
         finish(cancel, CANCEL_REFUSED, NULL, fault);
-    else if (PQntuples(rows))
+    else if (PQntuples(rows)) {
+        POINT(CANCEL_ASKED);
         finish(cancel, CANCEL_REQUESTED, NULL, NULL);
-    else
+    } else {
+        POINT(CANCEL_MISSED);
         ask(cancel, QUERY_CANCEL_LOOK, false, on_looked);
+    }
 }
 
 static void on_ended(void *data, const PGresult *rows, const struct fault *fault)
@@ -70,10 +74,13 @@ static void on_ended(void *data, const PGresult *rows, const struct fault *fault
 
     if (fault)
         finish(cancel, CANCEL_REFUSED, NULL, fault);
-    else if (PQntuples(rows))
+    else if (PQntuples(rows)) {
+        POINT(CANCEL_ENDED);
         finish(cancel, CANCEL_DONE, "cancelled", NULL);
-    else
+    } else {
+        POINT(CANCEL_BETWEEN);
         ask(cancel, QUERY_CANCEL_ATTEMPT, true, on_asked);
+    }
 }
 
 static void end_waiting(struct cancel *cancel)

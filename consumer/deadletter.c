@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 #define LETTERS_MOST 20
@@ -68,6 +69,8 @@ static void on_marked(void *data, const PGresult *rows, const struct fault *faul
     (void)rows;
     deadletter->marking = false;
     forget_letters(deadletter);
+    if (!fault)
+        POINT(LETTER_MARKED);
     if (fault)
         tell_fault(deadletter, "mark", fault);
     else if (full)
@@ -118,6 +121,7 @@ static void on_delivered(void *data, const struct bus_position *where, const str
         tell_fault(deadletter, "send", fault);
     if (--deadletter->under_way)
         return;
+    POINT(LETTER_DELIVERED);
     if (deadletter->active)
         mark(deadletter);
     else

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 /* Part of the lease that is given up against clocks of different speed, and a fixed part. */
@@ -80,6 +81,7 @@ static void on_released(void *data, const PGresult *rows, const struct fault *fa
     struct master *master = data;
 
     (void)rows, (void)fault;
+    POINT(RELEASE_COMMITTED);
     master->released(master->released_data);
 }
 
@@ -95,6 +97,7 @@ static void on_renewed(void *data, const PGresult *rows, const struct fault *fau
     if (!master->epoch)
         return;
     if (!fault && PQntuples(rows) == 1) {
+        POINT(RENEW_COMMITTED);
         metrics_count(METRIC_RENEWALS);
         clock_heard(rows_time(rows, 0, 0), master->asked_us, clock_boot_us());
         set_deadline(master);
@@ -112,6 +115,7 @@ static void renew(struct master *master)
     args_uuid(&args, &master->id);
     args_int8(&args, master->epoch);
     args_int8(&args, master->config->lease_ms);
+    POINT(RENEW_SENDING);
     db_call(master->db, QUERY_MASTER_RENEW, &args, on_renewed, master);
 }
 
@@ -144,6 +148,7 @@ static void let_go(struct master *master, int64_t epoch)
 
     args_uuid(&args, &master->id);
     args_int8(&args, epoch);
+    POINT(RELEASE_SENDING);
     db_call(master->db, QUERY_MASTER_RELEASE, &args, on_released, master);
 }
 
@@ -180,6 +185,8 @@ static void on_taken(void *data, const PGresult *rows, const struct fault *fault
         return;
     }
     clock_heard(rows_time(rows, 0, 5), master->asked_us, clock_boot_us());
+    if (!rows_is_null(rows, 0, 0))
+        POINT(TAKE_COMMITTED);
     if (rows_is_null(rows, 0, 0))
         heed(master, rows);
     else if (!master->identified || master->releasing)
@@ -202,6 +209,7 @@ static void take(struct master *master)
     for (size_t i = 0; i < COUNT(pids); i++)
         args_int4(&args, pids[i]);
     args_array_end(&args);
+    POINT(TAKE_SENDING);
     db_call(master->db, QUERY_MASTER_TAKE, &args, on_taken, master);
 }
 

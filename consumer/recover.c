@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 #define SWEEP_MOST 500
@@ -117,6 +118,7 @@ static void on_marked(void *data, const PGresult *rows, const struct fault *faul
 
     if (refused(recover, rows, fault))
         return;
+    POINT(MARK_COMMITTED);
     for (struct rows_array marked = rows_array(rows, 0, 1); marked.count > 0; marked.count--) {
         struct uuid id = rows_next_uuid(&marked);
         struct watched *node = find(recover, &id);
@@ -152,6 +154,7 @@ static bool mark(struct recover *recover)
     if (!any)
         return false;
     ask(recover);
+    POINT(MARK_SENDING);
     db_call(recover->work, QUERY_MARK_DEAD, &args, on_marked, recover);
     return true;
 }
@@ -187,6 +190,7 @@ static void on_swept(void *data, const PGresult *rows, const struct fault *fault
     int count = rows_array(rows, 0, 1).count;
 
     if (count) {
+        POINT(RECOVER_COMMITTED);
         metrics_add(METRIC_RECOVERED, count);
         log_recovered(recover, node, rows);
         recover->owner.came_back(recover->owner.data);
@@ -216,6 +220,7 @@ static void sweep(struct recover *recover, struct watched *node)
     args_int8(&args, node->has_strays ? node->stray_upto : INT64_MAX);
     recover->sweeping = node->id;
     ask(recover);
+    POINT(RECOVER_SENDING);
     db_call(recover->work, QUERY_RECOVER, &args, on_swept, recover);
 }
 
@@ -286,6 +291,7 @@ static void retire(struct recover *recover, struct watched *node)
     args_uuid(&args, &node->id);
     ask(recover);
     node->has_state = false;
+    POINT(RETIRE_SENDING);
     db_call(recover->work, QUERY_RETIRE, &args, on_retired, recover);
 }
 

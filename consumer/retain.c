@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 #define BATCH 200
@@ -109,6 +110,7 @@ static void on_answer(void *data, const PGresult *rows, const struct fault *faul
     } else if (!rows_bool(rows, 0, 0)) {
         retain->owner.doubt(retain->owner.data, "the lease is another node's");
     } else {
+        POINT(RETAIN_COMMITTED);
         take_answer(retain, rows);
     }
 }
@@ -137,6 +139,7 @@ static int step_due(sd_event_source *source, uint64_t usec, void *data)
         args_int4(&args, BATCH);
     retain->asking = true;
     retain->asked_epoch = retain->epoch;
+    POINT(RETAIN_SENDING);
     db_call(retain->work, queries[retain->stage], &args, on_answer, retain);
     return 0;
 }

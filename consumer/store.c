@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "consumer/batch.h"
 #include "consumer/cancel.h"
@@ -270,6 +271,7 @@ static int ask_now(sd_event_source *source, uint64_t usec, void *data)
 static void on_claimed(void *data, const PGresult *rows, const struct fault *fault)
 {
     (void)data, (void)rows, (void)fault;
+    POINT(CLAIM_COMMITTED);
     /* Whether there is a row now, and whose, is what the store itself finds out. */
 }
 
@@ -287,6 +289,7 @@ static void claim(struct store *store, struct place *place, int64_t offset)
         args_int8(&args, place->old_next);
     else
         args_null(&args);
+    POINT(CLAIM_SENDING);
     db_call(store->db, QUERY_OFFSET_CLAIM, &args, on_claimed, store);
     place->state = PLACE_OPEN;
     place->stored = place->next = offset;
@@ -470,6 +473,7 @@ static void on_stored(void *data, const PGresult *rows, const struct fault *faul
         return;
     metrics_observe(METRIC_INGEST_BATCH, (double)(clock_boot_us() - store->sent_us) / 1e6);
     if (!fault) {
+        POINT(STORE_COMMITTED);
         recovered(store);
         settle(store, rows);
     } else if (fault->kind == FAULT_REJECTED) {
@@ -493,6 +497,7 @@ static void send_batch(struct store *store)
 
     store->busy = true;
     store->sent_us = clock_boot_us();
+    POINT(STORE_SENDING);
     db_call(store->db, QUERY_STORE, args, on_stored, store);
     if (!notice || !store->busy)
         return;

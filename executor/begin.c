@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "executor/run.h"
 
@@ -99,6 +100,7 @@ static void on_written(void *data, const PGresult *rows, const struct fault *fau
         free(writing);
         return;
     }
+    POINT(START_COMMITTED);
     begun = rows_array(rows, 0, 0);
     inboxes = rows_array(rows, 0, 1);
     verdicts = rows_array(rows, 0, 2);
@@ -163,6 +165,7 @@ static void write_starts(struct begin *begin, struct attempt **batch, size_t cou
     for (size_t i = 0; i < count; i++)
         args_time(args, batch[i]->started_us);
     args_array_end(args);
+    POINT(START_SENDING);
     db_call(begin->executor->db, QUERY_START, args, on_written, writing);
 }
 

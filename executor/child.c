@@ -3,6 +3,7 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -221,6 +222,7 @@ static void on_known(void *data)
 
     if (child->ended)
         return;
+    POINT(SPAWN_KNOWN);
     child->began = write(child->go, "g", 1) == 1;
     close(child->go);
     child->go = -1;
@@ -304,6 +306,7 @@ bool child_start(struct child **ret, sd_event *loop, struct leash *leash,
         release(child);
         return false;
     }
+    POINT(SPAWN_FORKED);
     leash_add(leash, child->pid, on_known, child);
     *ret = child;
     return true;

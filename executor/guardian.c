@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "executor/kin.h"
 
 #include <errno.h>
@@ -153,6 +154,7 @@ static void obey(struct guardian *guardian, const struct guardian_note *note)
     case GUARDIAN_STOP:
         return;
     }
+    POINT(GUARDIAN_HEARD);
     /* The echo. It holds itself to GUARDIAN_OPEN_MOST, so a full line means that it is broken. */
     if (send(guardian->line, note, sizeof *note, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
         errno == EAGAIN)
@@ -357,6 +359,7 @@ int guardian_run(int count, char **arguments)
         }
         watch(&guardian);
         kill_everything(&guardian);
+        POINT(GUARDIAN_EMPTIED);
         if (is_final(&guardian, &status))
             break;
         log_warn("guardian.executor_ended", "status=%d signal=%d",

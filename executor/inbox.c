@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "executor/report.h"
 #include "executor/review.h"
@@ -125,6 +126,8 @@ static void on_read(void *data, const PGresult *rows, const struct fault *fault)
             log_warn("inbox.unread", "error=%s", LOG_VALUE(fault->text));
         return; /* the net looks again */
     }
+    if (PQntuples(rows))
+        POINT(INBOX_READ);
     take_rows(inbox, rows);
     if (inbox->again)
         inbox_look(inbox);
@@ -154,6 +157,7 @@ void inbox_look(struct inbox *inbox)
     args_int8(args, BYTES_MOST);
     inbox->calling = true;
     inbox->from = INT64_MAX;
+    POINT(INBOX_SENDING);
     db_call(inbox->executor->db, QUERY_INBOX, args, on_read, inbox);
 }
 

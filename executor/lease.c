@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/migrate.h"
+#include "common/point.h"
 #include "common/rows.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -93,6 +94,7 @@ static void on_former_gone(void *data, const PGresult *rows, const struct fault 
 
     if (fault)
         return; /* the next beat tries again */
+    POINT(FORMER_COMMITTED);
     log_info("node.former_gone", "id=%s marked=%s", uuid_write(id, &lease->former),
              PQntuples(rows) ? "now" : "before");
     lease->former = (struct uuid){0};
@@ -106,6 +108,7 @@ static void bury_former(struct lease *lease)
         return;
     args_uuid(&args, &lease->former);
     args_text(&args, "process ended");
+    POINT(FORMER_SENDING);
     db_call(lease->db, QUERY_NODE_LEAVE, &args, on_former_gone, lease);
 }
 
@@ -122,6 +125,7 @@ static void on_joined(void *data, const PGresult *rows, const struct fault *faul
             log_warn("node.not_joined", "error=%s", LOG_VALUE(fault->text));
         return;
     }
+    POINT(JOIN_COMMITTED);
     lease->joined = true;
     leash_node(executor->leash, &executor->node);
     /* No row: an earlier try, whose answer was lost, has made it. Its heartbeat is older than this
@@ -185,6 +189,7 @@ static void on_beat(void *data, const PGresult *rows, const struct fault *fault)
             executor_give_up(lease->executor, "this node was marked dead");
         return;
     }
+    POINT(BEAT_COMMITTED);
     metrics_count(METRIC_HEARTBEATS);
     heard(lease, rows);
     extend(lease);
@@ -252,6 +257,7 @@ static void on_left(void *data, const PGresult *rows, const struct fault *fault)
     struct lease *lease = data;
 
     (void)rows;
+    POINT(LEAVE_COMMITTED);
     if (fault)
         log_warn("node.not_signed_off", "error=%s", LOG_VALUE(fault->text));
     else

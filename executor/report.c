@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "executor/inbox.h"
 
@@ -256,6 +257,7 @@ static void on_finished(void *data, const PGresult *rows, const struct fault *fa
         keep_batch(batch, fault);
         return;
     }
+    POINT(FINISH_COMMITTED);
     clock_heard(rows_time(rows, 0, 2), batch->asked_us, clock_boot_us());
     drop_accepted(batch, rows);
     if (report->one_by_one && !report->queued)
@@ -321,6 +323,7 @@ static void send_batch(struct report *report, struct batch *batch)
     add_state(report, args);
     report->statements++;
     batch->asked_us = clock_boot_us();
+    POINT(FINISH_SENDING);
     db_call(report->executor->db, QUERY_FINISH, args, on_finished, batch);
 }
 

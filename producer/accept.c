@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "producer/render.h"
 #include "producer/status.h"
 
@@ -121,6 +122,7 @@ static void on_delivered(void *data, const struct bus_position *where, const str
         free(acceptance);
         return;
     }
+    POINT(ACCEPT_DELIVERED);
     acceptance->accepted.after.partition = where->partition;
     acceptance->accepted.after.offset = where->offset;
     log_accepted(&acceptance->accepted);
@@ -145,8 +147,10 @@ void accept_send(struct producer *producer, struct web_request *request, const s
     struct fault fault;
 
     if (command_send_task(producer->bus, producer->topic, log_node(), task, on_delivered,
-                          acceptance, &fault))
+                          acceptance, &fault)) {
+        POINT(ACCEPT_SENT);
         return;
+    }
     answer_kafka_fault(request, &fault);
     free(acceptance);
 }

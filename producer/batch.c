@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "producer/accept.h"
 
 #define ITEMS_MOST 1000
@@ -90,6 +91,7 @@ static void on_delivered(void *data, const struct bus_position *where, const str
     if (fault) {
         put_undelivered(batch, item->index, fault);
     } else {
+        POINT(ACCEPT_DELIVERED);
         item->accepted.after.partition = where->partition;
         item->accepted.after.offset = where->offset;
         batch->accepted++;
