@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "consumer/lanes.h"
 
@@ -301,6 +302,13 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
     int64_t now_us = clock_boot_us();
 
     dispatch->asking = false;
+    if (!fault && rows_array(rows, 0, 2).count)
+        POINT(DISPATCH_COMMITTED);
+    /* Counted first: who was frozen mostly learns from its own clock that its term has ended. */
+    if (!fault && !rows_bool(rows, 0, 0)) {
+        metrics_count(METRIC_DISPATCH_FENCED);
+        log_warn("dispatch.fenced", "epoch=%lld", (long long)dispatch->asked_epoch);
+    }
     if (dispatch->epoch != dispatch->asked_epoch) {
         step(dispatch);
         return;
@@ -310,8 +318,6 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
         return;
     }
     if (!rows_bool(rows, 0, 0)) {
-        metrics_count(METRIC_DISPATCH_FENCED);
-        log_warn("dispatch.fenced", "epoch=%lld", (long long)dispatch->epoch);
         dispatch->owner.doubt(dispatch->owner.data, "the lease is another node's");
         return;
     }
@@ -365,6 +371,7 @@ static void send(struct dispatch *dispatch, struct lane *lane)
     dispatch->asking = true;
     dispatch->asked_epoch = dispatch->epoch;
     dispatch->asked_us = clock_boot_us();
+    POINT(DISPATCH_SENDING);
     db_call(dispatch->work, QUERY_DISPATCH, &args, on_dispatched, dispatch);
 }
 
