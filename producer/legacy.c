@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "producer/accept.h"
 
 #include <strings.h>
@@ -40,6 +41,8 @@ static void on_sent(void *data, const struct bus_position *where, const struct f
     SCOPED(scoped_text) char *text = NULL;
 
     (void)where;
+    if (!fault)
+        POINT(ACCEPT_DELIVERED);
     if (fault) {
         web_reply_header(sending->request, "Retry-After", "1");
         answer_text(sending->request, 503, "not accepted: Kafka does not answer\n");

@@ -6,6 +6,7 @@
 #include "common/field.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/point.h"
 #include "common/rows.h"
 #include "common/state.h"
 #include "producer/accept.h"
@@ -387,6 +388,7 @@ static void on_cancel_delivered(void *data, const struct bus_position *where,
         question_free(question);
         return;
     }
+    POINT(ACCEPT_DELIVERED);
     snprintf(question->after.topic, sizeof question->after.topic, "%s", question->producer->topic);
     question->after.partition = where->partition;
     question->after.offset = where->offset;
