@@ -88,6 +88,8 @@ def calls(cluster):
                   f" array_fill(NULL::text, ARRAY[{ROWS}]), 100, {attempts[-1][2]},"
                   f" {attempts[-1][2]}, false",
         "start": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}, {nows}",
+        "review": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}",
+        "strays": f"'{EXECUTORS[0]}', {attempts[0][2] - ROWS}, {2 * ROWS}",
     }
 
 
@@ -136,7 +138,7 @@ def check(plan):
 
 
 @pytest.mark.parametrize("statistics", ["stale", "empty", "fresh"])
-@pytest.mark.parametrize("name", ["dispatch", "inbox", "start", "finish"])
+@pytest.mark.parametrize("name", ["dispatch", "inbox", "start", "finish", "review", "strays"])
 def test_keeps_its_plan(database, statistics, name):
     set_statistics(database, statistics)
     connection = session(database)
@@ -180,7 +182,9 @@ def test_a_plan_made_while_the_tables_were_empty(servers):
                           " '{}'::timestamptz[]",
                  "finish": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[],"
                            " '{}'::timestamptz[], '{}'::timestamptz[], '{}'::text[], '{}'::int[],"
-                           " '{}'::text[], 0, 0, 0, false"}
+                           " '{}'::text[], 0, 0, 0, false",
+                 "review": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[]",
+                 "strays": f"{nobody}, 0, 10"}
         with connection.cursor() as cursor:
             for name, arguments in empty.items():
                 cursor.execute(f"PREPARE {name} AS {statement(name)}")
