@@ -17,7 +17,7 @@ KINDS = {
     "refused ran": "a refused task ran",
     "stranger": "a run of a task that nobody asked for",
     "disagrees": "what Rota says of a task is not what its process wrote",
-    "invariant": "a row of sql/invariants.sql, or a trace that cannot come about",
+    "invariant": "a row of sql/invariants.sql, or a line of the trace that no task writes",
     "rerun": "a run again after its hand-over was lost with a failover: allowed there",
 }
 ENDED = ("succeeded", "failed", "cancelled", "expired", "skipped")
@@ -56,7 +56,7 @@ def check(record):
         check_task(verdict, record, asked, runs[asked.mark])
     for row in record.broken:
         verdict.add("invariant", str(row))
-    for text in record.twice:
+    for text in record.torn:
         verdict.add("invariant", text)
     return verdict
 

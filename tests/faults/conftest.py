@@ -78,14 +78,25 @@ def scenes(servers, own_postgres, request):
         made.append(scene)
         return scene
 
+    def close():
+        for scene in made:
+            tell_and_close(scene, request.node.failed_call)
+        made.clear()
+
+    make.close = close
     yield make
-    for scene in made:
-        ROWS.append(scene.row)
-        if request.node.failed_call:
-            for finding in scene.findings[:50]:
-                print(*finding, sep=": ")
-            print(scene.cluster.report())
-        scene.close()
+    close()
+
+
+def tell_and_close(scene, failed):
+    ROWS.append(scene.row)
+    if failed:
+        for finding in scene.findings[:50]:
+            print(*finding, sep=": ")
+        print(scene.cluster.report())
+        for output in scene.cluster.servers.folder.glob("*/*.out*"):
+            print("---", output.name, *output.read_text(errors="replace").splitlines()[-20:], sep="\n")
+    scene.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -140,21 +140,17 @@ def settle(scene):
 
 def at_random(scene):
     scene.disturb_all()
-    until = time.monotonic() + scene.minutes * 60
+    until = time.monotonic() + at_random.minutes * 60
     drawn = []
     while time.monotonic() < until:
         act = scene.rng.choice(DRAWN)
         drawn.append(act.__name__)
-        try:
-            act(scene)
-        except (psycopg2.Error, AssertionError) as meanwhile:
-            # Two faults at once: there may be no master yet, or no database to ask for one.
-            drawn[-1] += f" ({type(meanwhile).__name__})"
+        print(f"{time.strftime('%H:%M:%S')} {act.__name__}")
+        act(scene)
         time.sleep(scene.rng.uniform(0.5, 4))
     for timer in scene.timers:
         timer.join()
     scene.note(f"{len(drawn)} faults drawn")
-    print("drawn:", *drawn)
 
 
 at_random.before = settle

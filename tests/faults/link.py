@@ -68,11 +68,13 @@ class Link:
         # Short: names of interfaces have at most 15 characters.
         self.name = f"rota{os.getpid() % 100000}n{number}"
         self.near, self.far = f"{self.name}a", f"{self.name}b"
-        self.address = f"10.213.{number}.1"
+        # Of this process and this link: another run beside it has others.
+        network = f"10.{100 + os.getpid() // 256 % 128}.{os.getpid() % 256}"
+        self.address, far_address = (f"{network}.{number * 4 + n}" for n in (1, 2))
         self.folder = pathlib.Path(scene.cluster.folder) / self.name
         self.folder.mkdir()
         self.relays, self.postgres_port = [], scene.cluster.servers.postgres.port
-        self.make(f"10.213.{number}.2")
+        self.make(far_address)
         past = {scene.cluster.servers.kafka.port, scene.load.target.port}
         self.relay(f"{self.address}:{self.postgres_port}=127.0.0.1:{self.postgres_port}",
                    *(f"{self.folder}/{port}=127.0.0.1:{port}" for port in past))

@@ -7,6 +7,7 @@ until each is accepted or refused. Some are wrong on purpose; they must be refus
 
 import http.client
 import http.server
+import itertools
 import json
 import os
 import random
@@ -29,15 +30,16 @@ class Target(http.server.ThreadingHTTPServer):
     def __init__(self, trace):
         super().__init__(("127.0.0.1", 0), TargetRequest)
         self.trace = os.open(trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.requests = itertools.count(1)    # stands where a process has its id
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def port(self):
         return self.server_address[1]
 
-    def tell(self, word, mark, task, token):
+    def tell(self, word, mark, task, token, request):
         wall_us = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000
-        os.write(self.trace, f"{word} {mark} {task} {token} - 0 {boot_us()} {wall_us}\n".encode())
+        os.write(self.trace, f"{word} {mark} {task} {token} - {request} {boot_us()} {wall_us}\n".encode())
 
     def handle_error(self, request, client_address):
         pass    # a client that went away: the faults do that
@@ -53,7 +55,8 @@ class TargetRequest(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        facts = (self.path.strip("/"), self.headers["Rota-Task-Id"], self.headers["Rota-Attempt"])
+        facts = (self.path.strip("/"), self.headers["Rota-Task-Id"], self.headers["Rota-Attempt"],
+                 next(self.server.requests))
         self.server.tell("start", *facts)
         self.server.tell("end", *facts)
         self.send_response(200)

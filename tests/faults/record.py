@@ -65,7 +65,7 @@ class Record:
     dead: set = dataclasses.field(default_factory=set)        # nodes that Rota gave up
     disturbed: set = None        # nodes a fault was done to; None: any
     broken: list = dataclasses.field(default_factory=list)    # rows of sql/invariants.sql
-    twice: list = dataclasses.field(default_factory=list)     # (task, token) started again, as read
+    torn: list = dataclasses.field(default_factory=list)      # what read_trace complains of
     # Steps of the database's clock: (from when, seconds that it is ahead of the wall clock).
     steps: list = dataclasses.field(default_factory=list)
     # A failover to a standby that lacks what was committed from then on; None: nothing was lost.
@@ -78,8 +78,8 @@ class Record:
 
 
 def read_trace(path):
-    """(runs, faults) of a trace file: a run for each start, and what cannot have come about rightly:
-    a second start under one token, a line without a start."""
+    """(runs, faults) of a trace file: a run for each start, and what cannot have come about rightly,
+    such as a line without a start."""
     runs, faults = collections.OrderedDict(), []
     if not path.exists():
         return [], []
@@ -89,10 +89,10 @@ def read_trace(path):
             faults.append(f"a line that no task writes: {line!r}")
             continue
         word, mark, task, token, node, pid, boot, wall = fields
-        key = (task, int(token), node, mark)
+        key = (mark, task, int(token), node, int(pid))
         if word == "start":
             if key in runs:
-                faults.append(f"{mark} started again under token {token} of {task}")
+                faults.append(f"{mark}: one process started twice, token {token} of {task}")
             runs[key] = Run(mark, task, int(token), node, int(pid), int(boot), int(wall) / 1e6, int(boot))
         elif key not in runs:
             faults.append(f"{mark}: {word} without a start, token {token} of {task}")

@@ -6,6 +6,7 @@ waits until everything has ended, gathers the record and has it checked.
 """
 
 import collections
+import contextlib
 import dataclasses
 import json
 import time
@@ -142,10 +143,11 @@ class Scene:
         self.master(60)
 
     def close(self):
-        self.load.close()
-        self.cluster.close()
-        for undo in reversed(self.at_end):
-            undo()
+        with contextlib.ExitStack() as ends:
+            for undo in self.at_end:
+                ends.callback(undo)
+            ends.callback(self.cluster.close)
+            ends.callback(self.load.close)
 
     def play(self, fault):
         began = time.monotonic()
@@ -172,7 +174,7 @@ class Scene:
     def gather(self):
         record = self.record
         record.asked = self.load.asked
-        record.runs, record.twice = read_trace(self.trace)
+        record.runs, record.torn = read_trace(self.trace)
         attempts = collections.defaultdict(list)
         for task, token, node, outcome in self.cluster.sql(
                 "SELECT task_id::text, token, executor::text, outcome::text FROM attempt"

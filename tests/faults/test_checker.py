@@ -58,6 +58,10 @@ def double_run(record):
     record.runs.append(run("plain", token=2, node="n2", start=3_000_000, end=3_100_000))
 
 
+def same_token_again(record):
+    record.runs.append(run("again", token=2, node="n2", start=3_000_000, end=3_100_000))
+
+
 def double_under_lost(record):
     # Rota says that it was lost, but the node is alive.
     record.dead = set()
@@ -125,12 +129,12 @@ def broken_row(record):
 
 
 def impossible_trace(record):
-    record.twice = ["plain started again under token 1"]
+    record.torn = ["plain: end without a start"]
 
 
 @pytest.mark.parametrize("doctor, kind", [
     (drop_run, "lost"), (drop_task, "lost"), (still_waits, "lost"),
-    (double_run, "doubled"), (double_under_lost, "doubled"), (double_undisturbed, "doubled"),
+    (double_run, "doubled"), (same_token_again, "doubled"), (double_under_lost, "doubled"), (double_undisturbed, "doubled"),
     (double_at_most_once, "doubled"), (other_id, "doubled"),
     (overlap, "overlap"), (early, "early"), (refused_ran, "refused ran"), (stranger, "stranger"),
     (succeeded_without_end, "disagrees"), (succeeded_elsewhere, "disagrees"),
@@ -181,7 +185,7 @@ def test_a_step_of_the_clock_moves_what_is_early():
 
 def test_a_trace_is_read(tmp_path):
     trace = tmp_path / "trace"
-    trace.write_text("start a id-a 1 n1 7 1000 2000000\nbeat a id-a 1 n1 8 1500 2000500\n"
+    trace.write_text("start a id-a 1 n1 7 1000 2000000\nbeat a id-a 1 n1 7 1500 2000500\n"
                      "end a id-a 1 n1 7 2000 2001000\nstart b id-b 1 n1 9 3000 2002000\n")
     runs, faults = read_trace(trace)
     assert faults == []
@@ -193,8 +197,8 @@ def test_a_trace_is_read(tmp_path):
 def test_a_trace_that_cannot_be_is_told(tmp_path):
     trace = tmp_path / "trace"
     trace.write_text("end a id-a 1 n1 7 1000 2000000\nstart b id-b 1 n1 9 3000 2002000\n"
-                     "start b id-b 1 n1 10 3001 2002001\nstart c id-c 1\n")
+                     "start b id-b 1 n1 9 3001 2002001\nstart c id-c 1\n")
     faults = read_trace(trace)[1]
     assert len(faults) == 3
-    assert "without a start" in faults[0] and "again" in faults[1] and "no task" in faults[2]
+    assert "without a start" in faults[0] and "twice" in faults[1] and "no task" in faults[2]
     assert read_trace(tmp_path / "none") == ([], [])

@@ -10,10 +10,13 @@ import pytest
 import clocks
 import database
 import disk
+import everything
 import executors
+import failover
 import kafka
 import masters
 import network
+from replica import Pair
 
 # The number is the fault's in docs/reliability.md; those marked short run in every ./check.
 FAULTS = [
@@ -30,6 +33,7 @@ FAULTS = [
     (11, clocks.node_clocks, ""),
     (12, database.transaction_held_open, ""),
     (13, disk.full, ""),
+    (15, everything.at_random, ""),
 ]
 
 
@@ -80,3 +84,15 @@ def test_11_step_of_the_database_clock(scenes, own_postgres):
     own = own_postgres(stepping)
     clocks.database_clock.before = lambda scene: setattr(scene, "database_clock", clock)
     expect_clean(play(scenes, 11, clocks.database_clock, on=own))
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["asynchronous", "synchronous"])
+def test_14_failover(scenes, servers, synchronous):
+    pair = Pair(servers, synchronous)
+    try:
+        scene = play(scenes, 14, failover.standby_promoted, on=pair.start())
+        expect_clean(scene)
+        assert not (synchronous and scene.row.rerun), "a synchronous standby loses nothing"
+    finally:
+        scenes.close()
+        pair.close()
