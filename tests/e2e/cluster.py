@@ -67,6 +67,11 @@ def build_dir():
     return pathlib.Path(build).resolve()
 
 
+def is_sanitized():
+    options = json.loads((build_dir() / "meson-info" / "intro-buildoptions.json").read_text())
+    return any(option["name"] == "b_sanitize" and "address" in option["value"] for option in options)
+
+
 def clean_environment():
     """What the caller's shell may say about Rota must not reach the programs under test."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ROTA_")}
@@ -480,7 +485,22 @@ class Cluster:
                 node.process.terminate()
         return {node.name: node.wait_stopped() for node in self.nodes if node.process}
 
+    def end_orderly(self):
+        """SIGTERM to all that still runs: leaks are told at such an end only."""
+        for node in self.nodes:
+            if node.running:
+                node.resume()
+                node.process.terminate()
+        for node in self.nodes:
+            if node.running:
+                try:
+                    node.process.wait(60)
+                except subprocess.TimeoutExpired:
+                    pass  # what it needs for that may be gone by now
+
     def close(self):
+        if is_sanitized():
+            self.end_orderly()
         for node in self.nodes:
             node.close()
         complaints = [line for node in self.nodes
