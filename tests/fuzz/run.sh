@@ -49,8 +49,8 @@ longest()
     case $1 in
     duration | instant) echo 64 ;;
     cursor) echo 320 ;;
-    settings) echo 160 ;;
-    batch) echo 256 ;;
+    settings) echo 96 ;;
+    batch) echo 128 ;;
     *) echo 1024 ;;
     esac
 }
