@@ -1,5 +1,5 @@
-"""Fault runs. `./check faults` runs them all and prints the table; `./check` runs those marked
-`short`. By hand:
+"""Fault runs. `./check faults` runs them all and prints the table; `./check` runs those that are
+not marked `long`. By hand:
 
     ROTA_BUILD=build /usr/bin/python3 -m pytest tests/faults --seed 7 -k executor_killed
 
@@ -28,7 +28,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "short: runs in every ./check")
+    config.addinivalue_line("markers", "long: only in ./check faults")
     config.seed = config.getoption("--seed")
     if config.seed is None:
         config.seed = random.SystemRandom().randrange(1_000_000)

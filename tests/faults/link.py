@@ -7,7 +7,6 @@
 Needs root, as namespaces do.
 """
 
-import asyncio
 import itertools
 import os
 import pathlib
@@ -15,47 +14,11 @@ import re
 import subprocess
 import sys
 
+from cluster import free_port
 
+
+RELAY = str(pathlib.Path(__file__).with_name("relay.py"))
 NUMBERS = itertools.count(1)
-
-
-async def copy(reader, writer):
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
-
-
-async def connect(address):
-    if address.startswith("/"):
-        return await asyncio.open_unix_connection(address)
-    host, port = address.rsplit(":", 1)
-    return await asyncio.open_connection(host, int(port))
-
-
-async def serve(listen, target):
-    """Passes on whatever connects at `listen` to `target`: host:port or the path of a socket."""
-    async def pass_on(reader, writer):
-        try:
-            far_reader, far_writer = await connect(target)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
-
-    if listen.startswith("/"):
-        return await asyncio.start_unix_server(pass_on, listen)
-    host, port = listen.rsplit(":", 1)
-    return await asyncio.start_server(pass_on, host, int(port))
-
-
-async def serve_all(pairs):
-    servers = [await serve(*pair.split("=")) for pair in pairs]
-    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 def run(*words):
@@ -73,10 +36,11 @@ class Link:
         self.address, far_address = (f"{network}.{number * 4 + n}" for n in (1, 2))
         self.folder = pathlib.Path(scene.cluster.folder) / self.name
         self.folder.mkdir()
-        self.relays, self.postgres_port = [], scene.cluster.servers.postgres.port
+        # A number of its own: who starts PostgreSQL again looks whether its port is free anywhere.
+        self.relays, self.port = [], free_port()
         self.make(far_address)
         past = {scene.cluster.servers.kafka.port, scene.load.target.port}
-        self.relay(f"{self.address}:{self.postgres_port}=127.0.0.1:{self.postgres_port}",
+        self.relay(f"{self.address}:{self.port}=127.0.0.1:{scene.cluster.servers.postgres.port}",
                    *(f"{self.folder}/{port}=127.0.0.1:{port}" for port in past))
         self.relay(*(f"127.0.0.1:{port}={self.folder}/{port}" for port in past), within=True)
         scene.at_end.append(self.close)
@@ -94,7 +58,7 @@ class Link:
         return ("nsenter", f"--net=/run/netns/{self.name}")
 
     def relay(self, *pairs, within=False):
-        words = [sys.executable, __file__, *pairs]
+        words = [sys.executable, RELAY, *pairs]
         self.relays.append(subprocess.Popen([*(self.within() if within else ()), *words],
                                             stdin=subprocess.DEVNULL))
 
@@ -102,7 +66,7 @@ class Link:
         """The node is to be started at the far end."""
         node.within = self.within()
         node.environment["ROTA_DATABASE_URL"] = re.sub(
-            r"@127\.0\.0\.1:", f"@{self.address}:", node.environment["ROTA_DATABASE_URL"])
+            r"@127\.0\.0\.1:\d+", f"@{self.address}:{self.port}", node.environment["ROTA_DATABASE_URL"])
         return node
 
     def cut(self):
@@ -118,6 +82,3 @@ class Link:
             relay.wait(10)
         run("ip", "netns", "del", self.name)
 
-
-if __name__ == "__main__":
-    asyncio.run(serve_all(sys.argv[1:]))

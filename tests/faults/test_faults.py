@@ -18,7 +18,7 @@ import masters
 import network
 from replica import Pair
 
-# The number is the fault's in docs/reliability.md; those marked short run in every ./check.
+# The number is the fault's in docs/reliability.md; those that are not long run in every ./check.
 FAULTS = [
     (1, masters.killed_five_times, ""),
     (2, masters.frozen_twice_its_lease, "short"),
@@ -44,7 +44,7 @@ def name_of(fault):
 def parameters():
     for number, fault, marks in FAULTS:
         yield pytest.param(number, fault, id=f"{number:02}_{name_of(fault)}",
-                           marks=[pytest.mark.short] if marks else [])
+                           marks=[] if marks else [pytest.mark.long])
 
 
 def play(scenes, number, fault, on=None):
@@ -73,6 +73,7 @@ def test_fault(scenes, number, fault):
     assert scene.row.rerun == 0
 
 
+@pytest.mark.long
 def test_11_step_of_the_database_clock(scenes, own_postgres):
     clock = None
 
@@ -86,6 +87,7 @@ def test_11_step_of_the_database_clock(scenes, own_postgres):
     expect_clean(play(scenes, 11, clocks.database_clock, on=own))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("synchronous", [False, True], ids=["asynchronous", "synchronous"])
 def test_14_failover(scenes, servers, synchronous):
     pair = Pair(servers, synchronous)
