@@ -5,6 +5,7 @@
 `servers` lives as long as the run, `cluster` as long as a module: a fresh database, topics and
 group, no node started. A module that needs other settings for all of its nodes says so in a
 variable CLUSTER, such as `CLUSTER = {"retention": "1d"}`. `new_cluster` makes further ones.
+Tests marked `slow` run with --slow only.
 """
 
 import atexit
@@ -13,6 +14,21 @@ import sys
 import pytest
 
 from cluster import Cluster, Servers
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also the tests marked slow")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: runs with --slow only")
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [] if config.getoption("--slow") else [i for i in items if i.get_closest_marker("slow")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
