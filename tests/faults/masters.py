@@ -40,17 +40,17 @@ def frozen_twice_its_lease(scene):
 
 
 def stopped(scene):
-    """SIGTERM of the master: the next one dispatches at once."""
+    """SIGTERM of the master: the next one dispatches at once, not only when the lease is over."""
     former = scene.master()
     epoch = scene.cluster.value("SELECT epoch FROM master")
-    asked_us = boot_us()
     former.signal(signal.SIGTERM)
     scene.master(but=former)
     assert former.wait_stopped() == 0
     scene.wait_starts(100)
-    scene.note(f"first hand-over of the next master {handed_over_ms(scene, epoch):.0f} ms after the"
-               " last of the former")
-    assert boot_us() > asked_us
+    # The figure is what is promised, 100 ms on a machine that has time for it; a busy one is slower.
+    pause_ms = handed_over_ms(scene, epoch)
+    scene.note(f"first hand-over of the next master {pause_ms:.0f} ms after the last of the former")
+    assert pause_ms < 1000
 
 
 def handed_over_ms(scene, epoch):
