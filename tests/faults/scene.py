@@ -189,6 +189,8 @@ class Scene:
         for node in self.cluster.nodes:
             if node.running:
                 self.count_fenced(node)
+            # Who is gone has said it in its log: each task, and now and then one line for several.
+            self.fenced[node.name] = max(self.fenced[node.name], len(node.lines(r"event=\w+\.fenced")))
 
     def states(self):
         """What the API says of each task; it must be what the view says."""

@@ -63,7 +63,8 @@ def expect_clean(scene):
     row = scene.row
     assert row.accepted >= 0.9 * scene.load.count
     assert [finding for finding in scene.findings if finding[0] != "rerun"] == []
-    assert row.ran == row.accepted
+    # One with on_lost: fail may be lost between the record of its start and its first line.
+    assert row.ran >= 0.99 * row.accepted
 
 
 @pytest.mark.parametrize("number, fault", parameters())
