@@ -28,7 +28,7 @@ from cluster import (ROOT, Cluster, cluster_program, family, is_alive, process_f
                      session_members, wait_until)
 
 SETTINGS = {"lease": "2s", "resolve": "500ms", "heartbeat": "200ms", "alive": "5s",
-            "executor_lease": "6s", "kill_grace": "300ms", "poll": "200ms", "kafka_partitions": "4"}
+            "executor_lease": "6s", "kill_grace": "300ms", "poll": "200ms", "kafka_partitions": "2"}
 AT_ONCE = 12
 DECLARED = re.findall(r'^#define POINT_\w+ "(.+?)"', (ROOT / "common/point.h").read_text(), re.M)
 
@@ -36,6 +36,7 @@ Story = collections.namedtuple("Story", "play points shared")
 STORIES = {}
 INVARIANTS = (ROOT / "sql/invariants.sql").read_text()
 counting = threading.Lock()
+starting = threading.Semaphore(4)  # clusters: each makes its topics
 wait = functools.partial(wait_until, every=0.05)
 
 
@@ -77,12 +78,13 @@ class Stage:
         return node.start()
 
     def start(self, consumers=2, executors=1, **settings):
-        self.node("producer")
-        nodes = [self.node("consumer") for _ in range(consumers)]
-        nodes += [self.node("executor", **settings) for _ in range(executors)]
-        for node in self.nodes:
-            node.wait_ready(60)
-        self.master()
+        with starting:
+            self.node("producer")
+            nodes = [self.node("consumer") for _ in range(consumers)]
+            nodes += [self.node("executor", **settings) for _ in range(executors)]
+            for node in self.nodes:
+                node.wait_ready(60)
+            self.master()
         return nodes
 
     def arm(self, node, order):
@@ -157,7 +159,8 @@ class Stage:
     def post_all(self, tasks):
         answer = self.cluster.front.post("/api/v1/tasks:batch", tasks)
         assert answer.status == 202, answer
-        ids = [result["id"] for result in answer.json()["results"]]
+        ids = [result["id"] for result in answer.json()["results"] if result["status"] == 202]
+        assert len(ids) == len(tasks), answer
         self.wait_stored(ids)
         return ids
 
@@ -253,8 +256,10 @@ def signal_all_of(executor, number):
 
 
 @pytest.fixture(scope="module")
-def told(servers, tmp_path_factory):
-    """name -> future of each story. The longest were defined first, and begin first."""
+def told(servers, request):
+    """name -> future of each story that was asked for. The longest were defined first, and begin."""
+    wanted = {item.callspec.params.get("name") for item in request.session.items
+              if hasattr(item, "callspec")}
     shared = Cluster(servers, "points", **SETTINGS)
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
 
@@ -278,7 +283,7 @@ def told(servers, tmp_path_factory):
             assert b"FAULT_POINT" in cluster_program(program).read_bytes(), \
                 f"rota-{program} has no fault points: build it with -Dfault_points=true"
         shared.start(executors=0)
-        yield {name: pool.submit(tell, name) for name in STORIES}
+        yield {name: pool.submit(tell, name) for name in STORIES if name in wanted}
     finally:
         pool.shutdown(cancel_futures=True)
         shared.close()
@@ -379,7 +384,7 @@ def consumers_die_where_they_store(stage):
     while not all(node.struck.exists() for node in victims):
         answer = stage.cluster.front.post("/api/v1/tasks:batch", [stage.task()] * 50)
         assert answer.status == 202, answer
-        ids += [result["id"] for result in answer.json()["results"]]
+        ids += [result["id"] for result in answer.json()["results"] if result["status"] == 202]
         assert len(ids) < 2000, [node.armed for node in victims if not node.struck.exists()]
     for node in victims:
         stage.reached(node)
@@ -544,12 +549,18 @@ def executor_struck(stage, point, what, end):
     assert stage.outcomes(ids[0]) in end.outcomes
     if what == "freeze":
         def wake():
+            stage.wake(executor)  # before its guardian, which would end it at once
+            wait(lambda: not is_alive(pid), 20, "it has ended itself")
             signal_all_of(executor, signal.SIGCONT)
-            wait(lambda: not is_alive(pid), 20, "it has ended")
+            next_incarnation(executor)
         stage.unchanged_by(wake, ids)
-    if point != "guardian.heard" and what != "go_on":
-        # A new incarnation serves, by itself.
-        wait(lambda: len(executor.lines("event=node.up")) == 2, 20, "the next incarnation")
+    elif point != "guardian.heard" and what != "go_on":
+        next_incarnation(executor)
+
+
+def next_incarnation(executor):
+    """It comes by itself."""
+    wait(lambda: len(executor.lines("event=node.up")) == 2, 20, "the next incarnation")
 
 
 for point_, what_, end_ in EXECUTORS:
@@ -562,7 +573,7 @@ def running_and_waiting(stage, executor):
     stage.close_gate()
     # What needs no slot makes the executor ask for more than it has slots.
     stage.cluster.wait_state(stage.cluster.schedule({"type": "log", "queue": stage.queue})["id"])
-    due = stage.count("SELECT clock_timestamp()") + datetime.timedelta(seconds=1)
+    due = stage.count("SELECT clock_timestamp()") + datetime.timedelta(seconds=2)
     ids = stage.post_all([
         stage.task(on_lost=policy, run_at=(due + datetime.timedelta(microseconds=i)).isoformat())
         for i, policy in enumerate(["retry", "fail", "retry"])])
@@ -577,9 +588,11 @@ def settle_lost(stage, again, once, waiting):
     stage.settle(again, runs=2)
     stage.settle(once, state="failed")
     stage.settle(waiting)
-    assert stage.outcomes(again[0]) == ["lost", "succeeded"]
-    assert stage.outcomes(once[0]) == ["lost"]
-    assert stage.outcomes(waiting[0]) == ["returned", "succeeded"]
+    # A second incarnation that dies as well may have been handed them, and started nothing.
+    ran = [[outcome for outcome in stage.outcomes(task) if outcome != "returned"]
+           for task in again + once + waiting]
+    assert ran == [["lost", "succeeded"], ["lost"], ["succeeded"]]
+    assert "returned" in stage.outcomes(waiting[0])
 
 
 @story("beat.committed", shared=True)
@@ -674,7 +687,26 @@ def dies_as_it_joins(stage):
 # --- Stories: the master --------------------------------------------------------------------------
 
 
-@story("dispatch.sending", name="a_late_dispatch_is_fenced", point="dispatch.sending=stop")
+@story("dispatch.sending")
+def a_late_dispatch_is_fenced(stage):
+    """The next master stands still as well, so that there is something to hand over too late."""
+    stage.start()
+    ids = stage.post(10, delay="PT5S")
+    stage.arm_consumers("dispatch.sending=stop")
+    former, epoch = stage.reached_by_one(), stage.count("SELECT epoch FROM master")
+    other = next(node for node in stage.of("consumer") if node is not former)
+    stage.arm(other, "dispatch.sending=stop")
+    stage.reached(other)
+    stage.wake(former)
+    former.wait_line(f"event=dispatch.fenced.*epoch={epoch}")
+    former.wait_line("event=master.ended")
+    assert former.metric("rota_fenced_writes_total", where="dispatch")
+    assert stage.count("SELECT count(*) FROM attempt WHERE inbox >> 32 = %s", epoch) == 0
+    stage.wake(other)
+    stage.settle(ids)
+    assert stage.count("SELECT count(*) FROM attempt") == 10
+
+
 @story("dispatch.committed", name="frozen_behind_a_dispatch", point="dispatch.committed=stop")
 @story("dispatch.committed", name="dies_behind_a_dispatch", point="dispatch.committed=kill")
 def dispatch_struck(stage, point):
@@ -682,15 +714,12 @@ def dispatch_struck(stage, point):
     stage.arm_consumers(point)
     ids = stage.post(10, delay="PT1.5S")
     former = stage.reached_by_one()
-    assigned = stage.count("SELECT count(*) FROM attempt")
-    assert assigned == 0 if point.startswith("dispatch.sending") else assigned > 0
+    assert stage.count("SELECT count(*) FROM attempt") > 0
     stage.master(former)
     stage.settle(ids)
     assert stage.count("SELECT count(*) FROM attempt") == 10
     if point.endswith("stop"):
         stage.unchanged_by(lambda: wake_to_nothing(stage, former), ids)
-    if point == "dispatch.sending=stop":
-        wait(lambda: former.metric("rota_fenced_writes_total", where="dispatch"), 5, "it is counted")
 
 
 @story("renew.sending", name="a_late_renewal_is_refused", point="renew.sending=stop")
@@ -753,8 +782,10 @@ def a_late_release_frees_nothing(stage):
     stage.master(former)
     stage.wake(former)
     assert former.wait_stopped() == 0
-    stage.settle(ids)
+    since = stage.count("SELECT clock_timestamp()")
+    wait(lambda: stage.count("SELECT renewed_at > %s FROM master", since), 20, "the next one renews")
     assert stage.count("SELECT count(*) FROM master_term WHERE reason = 'released'") == 0
+    stage.settle(ids)
 
 
 @story("release.committed")
