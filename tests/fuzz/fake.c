@@ -191,19 +191,20 @@ static void check_problem(const struct web_request *request, struct json_object 
         assert(json_object_is_type(json_object_object_get(body, members[i]), json_type_string));
 }
 
-static void check_answer(const struct web_request *request)
+/* By json-c's own reader: it is not the one under test. */
+static struct json_object *read_answer(const struct web_request *request)
 {
-    SCOPED(scoped_json) struct json_object *body = NULL;
-    struct fault fault;
     bool is_problem = !strcmp(request->type, "application/problem+json");
+    struct json_object *body;
 
     assert(request->status && g_utf8_validate(request->answer, -1, NULL));
     if (strncmp(request->type, "application/", 12) != 0)
-        return;
-    assert(is_problem == (request->status >= 400));
-    assert(json_read(&body, request->answer, strlen(request->answer), &fault));
+        return NULL;
+    body = json_tokener_parse(request->answer);
+    assert(body && is_problem == (request->status >= 400));
     if (is_problem)
         check_problem(request, body);
+    return body;
 }
 
 static bool is_form(const struct fake_request *asked)
@@ -232,11 +233,11 @@ bool fake_ask(struct fake_answer *ret, const struct fake_request *asked)
     if (understood) {
         asked->handler(&request, &producer);
         deliver();
-        check_answer(&request);
-        *ret = (struct fake_answer){request.status, request.answer, kafka.count};
+        *ret = (struct fake_answer){request.status, read_answer(&request), kafka.count};
     }
     uri_params_done(&request.params);
     uri_params_done(&request.form);
+    free(request.answer);
     free(request.type);
     free(request.body);
     return understood;

@@ -24,8 +24,8 @@ struct fake_request {
 
 struct fake_answer {
     int status;
-    char *text; /* to be freed */
-    int sent;   /* records that Kafka was given */
+    struct json_object *body; /* NULL where it is no JSON; to be put */
+    int sent;                 /* records that Kafka was given */
 };
 
 /* False: the query or the form is refused by web.c before any handler is asked. */

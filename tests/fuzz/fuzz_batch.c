@@ -22,13 +22,10 @@ static int count_accepted(struct json_object *results)
 
 static void check(const struct fake_answer *answer, enum fake_kafka kafka)
 {
-    SCOPED(scoped_json) struct json_object *body = NULL;
     struct json_object *results;
-    struct fault fault;
     int accepted = 0;
 
-    assert(json_read(&body, answer->text, strlen(answer->text), &fault));
-    if (json_object_object_get_ex(body, "results", &results))
+    if (json_object_object_get_ex(answer->body, "results", &results))
         accepted = count_accepted(results);
     assert(accepted == (kafka == FAKE_DELIVERS ? answer->sent : 0));
     assert((answer->status == 202) == (accepted > 0));
@@ -50,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     if (fake_ask(&answer, &request)) {
         check(&answer, request.kafka);
-        free(answer.text);
+        json_object_put(answer.body);
     }
     return 0;
 }

@@ -30,6 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     assert((answer.status < 300) == (answer.sent > 0 && request.kafka == FAKE_DELIVERS));
     assert(answer.sent <= 1);
-    free(answer.text);
+    json_object_put(answer.body);
     return 0;
 }

@@ -104,8 +104,11 @@ static void start_checked(enum task_type type, const char *text)
     struct fault fault;
     size_t size;
 
-    if (json_read(&part, text, strlen(text), &fault) && part_read(&work, type, part, false, &at))
-        assert(start(type, json_text(work, &size)));
+    if (!json_read(&part, text, strlen(text), &fault) || !part_read(&work, type, part, false, &at))
+        return;
+    bool started = start(type, json_text(work, &size));
+
+    assert(started);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
