@@ -29,7 +29,7 @@ struct place {
     int64_t stored; /* the next record to be stored, by the database */
     int64_t next;   /* the next record to be received */
     bool queried;
-    bool doubted; /* open, and the database may have lost what it said of it */
+    bool doubted;    /* open, and the database may have lost what it said of it */
     bool hole;       /* begun again since something after `next` came */
     int64_t hole_at; /* that record */
     int64_t hole_us;
