@@ -111,6 +111,7 @@ def pytest_terminal_summary(terminalreporter, config):
     cells = [[title for _, title in Row.COLUMNS]] + [row.cells() for row in ROWS]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     terminalreporter.write_line(f"\nFaults, seed {config.seed}:")
+    cells.insert(1, ["-" * width for width in widths])
     for row in cells:
         terminalreporter.write_line("| " + " | ".join(
             cell.ljust(width) for cell, width in zip(row, widths)) + " |")

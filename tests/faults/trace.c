@@ -1,6 +1,6 @@
 /*
- * What a task of a fault run runs: it leaves its trace outside Rota, in a file that it alone and its
- * like append to, a line a write.
+ * What a task of a fault run runs: it leaves its trace outside Rota, in a file that it alone and
+ * its like append to, a line a write.
  *
  *   trace FILE MARK MILLISECONDS [family]
  *
@@ -11,8 +11,9 @@
  * With `family` a child and a grandchild in a session of its own beat too until the task ends them,
  * and each goes on for ever where the task is killed and nobody ends what it left.
  *
- * PID is the task's own in all lines. BOOT_US is CLOCK_BOOTTIME: one for all processes of the machine. The program is linked statically,
- * so that a clock library preloaded into a node does not reach it.
+ * PID is the task's own in all lines. BOOT_US is CLOCK_BOOTTIME: one for all processes of the
+ * machine. The program is linked statically, so that a clock library preloaded into a node does not
+ * reach it.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -50,9 +51,10 @@ static const char *fact(const char *name)
 static void tell(const struct trace *trace, const char *word)
 {
     char line[512];
-    int size = snprintf(line, sizeof line, "%s %s %s %s %s %d %lld %lld\n", word, trace->mark,
-                        fact("ROTA_TASK_ID"), fact("ROTA_TOKEN"), fact("ROTA_NODE"), (int)trace->pid,
-                        (long long)now_us(CLOCK_BOOTTIME), (long long)now_us(CLOCK_REALTIME));
+    int size =
+        snprintf(line, sizeof line, "%s %s %s %s %s %d %lld %lld\n", word, trace->mark,
+                 fact("ROTA_TASK_ID"), fact("ROTA_TOKEN"), fact("ROTA_NODE"), (int)trace->pid,
+                 (long long)now_us(CLOCK_BOOTTIME), (long long)now_us(CLOCK_REALTIME));
 
     if (size <= 0 || size >= (int)sizeof line || write(trace->fd, line, (size_t)size) != size)
         _exit(111);
@@ -102,10 +104,10 @@ int main(int count, char **arguments)
 {
     if (count < 4)
         return 2;
-    const struct trace trace = {.fd = open(arguments[1], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
-                                           0644),
-                                .pid = getpid(),
-                                .mark = arguments[2]};
+    const struct trace trace = {
+        .fd = open(arguments[1], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644),
+        .pid = getpid(),
+        .mark = arguments[2]};
     int64_t until_us = now_us(CLOCK_BOOTTIME) + strtoll(arguments[3], NULL, 10) * 1000;
     pid_t family[2] = {0};
 
