@@ -711,8 +711,8 @@ def a_late_dispatch_is_fenced(stage):
 @story("dispatch.committed", name="dies_behind_a_dispatch", point="dispatch.committed=kill")
 def dispatch_struck(stage, point):
     stage.start()
+    ids = stage.post(10, delay="PT5S")
     stage.arm_consumers(point)
-    ids = stage.post(10, delay="PT1.5S")
     former = stage.reached_by_one()
     assert stage.count("SELECT count(*) FROM attempt") > 0
     stage.master(former)
