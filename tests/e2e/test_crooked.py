@@ -130,6 +130,8 @@ CASES = {
     "no name, and a request behind": (POST + HOST + b": x\r\n" + GET + b"\r\n", NONE),
     "space before the colon": (with_header(b"X : x\r\n"), NONE),
     "white space around a value": (with_header(b"X: \t x \t\r\nY:\r\nZ:z\r\n"), BOTH),
+    "an empty host": (POST + b"Host:\r\n" + JSON + SIZE + b"\r\nBODY", BOTH),
+    "a host with a port": (POST + b"Host: [::1]:80\r\n" + JSON + SIZE + b"\r\nBODY", BOTH),
     "no host": (POST + JSON + SIZE + b"\r\nBODY", NONE),
     "two hosts": (with_header(b"Host: y\r\n"), NONE),
     "a host that is none": (POST + b"Host: a b/c\r\n" + JSON + SIZE + b"\r\nBODY", NONE),
@@ -152,6 +154,7 @@ CASES = {
     "a version without a dot": (with_line(b"POST /schedule HTTP/11"), NONE),
     "HTTP/0.9": (b"GET /livez\r\n", NONE),
     "HTTP/1.0": (with_line(b"POST /schedule HTTP/1.0"), FIRST),
+    "HTTP/1.0 without headers": (b"GET /livez HTTP/1.0\r\n\r\n", "200"),
     "HTTP/2.0": (with_line(b"POST /schedule HTTP/2.0"), NONE),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", NONE),
     "TLS": (bytes.fromhex("16030100a5010000a10303") + bytes(150) + b"\r\n\r\n", NONE),
@@ -451,14 +454,17 @@ def test_clients_that_reset_instead_of_reading(hasty):
 # --- What is left of all this --------------------------------------------------------------------
 
 
+def kcat(cluster, *arguments):
+    return subprocess.run(["kcat", "-b", cluster.servers.brokers, *arguments], check=True,
+                          capture_output=True, text=True, timeout=60).stdout
+
+
 def records(cluster):
     """Commands that Kafka has, by its own count."""
     topic = f"{cluster.prefix}commands"
-    partitions = cluster.value("SELECT count(*) FROM ingest_offset WHERE topic = %s", topic)
-    asked = [word for number in range(partitions) for word in ("-t", f"{topic}:{number}:-1")]
-    said = subprocess.run(["kcat", "-Q", "-b", cluster.servers.brokers, *asked], check=True,
-                          capture_output=True, text=True, timeout=60).stdout
-    return sum(map(int, re.findall(r"offset (\d+)", said)))
+    partitions = re.search(r" with (\d+) partitions", kcat(cluster, "-L", "-t", topic))[1]
+    asked = [word for number in range(int(partitions)) for word in ("-t", f"{topic}:{number}:-1")]
+    return sum(map(int, re.findall(r"offset (\d+)", kcat(cluster, "-Q", *asked))))
 
 
 def test_what_was_accepted_is_there_once_and_nothing_else(cluster):
