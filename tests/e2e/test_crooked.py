@@ -17,7 +17,7 @@ import pytest
 
 from cluster import wait_until
 
-ROUNDS = 20
+ROUNDS = 15
 MEMORY_MOST = 64 << 20
 
 # A task's body is as long as any other: LENGTH bytes, BODY where it stands.
