@@ -73,8 +73,8 @@ search()
     local how=(-O1 -DSAFETY) ask=(-n -m1000000)
     shift 2
     case $expected in
-    breaks:* | sees) how=(-O0 -DSAFETY -DBFS); ask=(-n) ;;
-    ends) how=(-O1 -DNP); ask=(-n -l -m10000) ;;
+    breaks:* | sees) how=(-O0 -DSAFETY -DBFS); ask=(-n -w20) ;;
+    ends) how=(-O1 -DNP); ask=(-n -l -m10000 -w20) ;;
     esac
     cp "$here/$model.pml" .
     spin -a "${@/#/-D}" "$model.pml"
