@@ -664,6 +664,32 @@ def dies_when_it_has_handed_back(stage):
     settle_lost(stage, *tasks)
 
 
+@story("finish.sending", shared=True)
+def a_late_finish_is_not_of_the_next_attempt(stage):
+    """Its task runs again when the report goes out at last."""
+    former = stage.node("executor").wait_ready()
+    stage.settle(stage.post(1))
+    stage.arm(former, "finish.sending=stop")
+    ids = stage.post(1)
+    pid = stage.reached(former)
+    signal_all_of(former, signal.SIGSTOP)
+    stage.close_gate()
+    stage.node("executor")
+    wait(lambda: stage.runs(ids[0]) == 2, 40, "it runs again")
+    stage.wait_running(ids)
+
+    def wake():
+        stage.wake(former)  # before its guardian, which would end it at once
+        wait(lambda: not is_alive(pid), 20, "it has ended itself")
+
+    stage.unchanged_by(wake, ids)
+    signal_all_of(former, signal.SIGCONT)
+    next_incarnation(former)
+    stop_the_sleep(stage)
+    stage.settle(ids, runs=2)
+    assert stage.outcomes(ids[0]) in AGAIN.outcomes
+
+
 @story("leave.committed", shared=True)
 def dies_when_it_has_signed_off(stage):
     executor = stage.node("executor").wait_ready()

@@ -9,8 +9,10 @@ def stopped(scene):
     """Kafka stopped and started: POSTs get 503 in between, and none that got 202 is lost."""
     kafka = scene.cluster.servers.kafka
     kafka.stop()
-    wait_until(lambda: scene.load.answers["503"] + scene.load.answers["none"], 30, "a 503")
-    kafka.start(60)
+    try:
+        wait_until(lambda: scene.load.answers["503"] + scene.load.answers["none"], 30, "a 503")
+    finally:
+        kafka.start(60)
     accepted = scene.load.answers["202"]
     wait_until(lambda: scene.load.answers["202"] > accepted, 60, "tasks are accepted again")
     scene.note(f"{scene.load.answers['503']} answers 503")

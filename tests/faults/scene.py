@@ -154,11 +154,13 @@ class Scene:
         try:
             self.load.start()
             self.wait_starts(100)
-            fault(self)
-            self.load.finish()
-            self.wait_all_ended()
-            self.gather()
-            self.judge(checker.check(self.record))
+            try:
+                fault(self)
+            finally:    # also where something else was found wrong: the table says what came of it
+                self.load.finish()
+                self.wait_all_ended()
+                self.gather()
+                self.judge(checker.check(self.record))
         finally:
             self.load.stop.set()
             self.row.seconds = time.monotonic() - began
