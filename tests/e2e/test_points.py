@@ -229,7 +229,7 @@ class Stage:
         """Does `what`, after which everything about these tasks stands as it stood."""
         before = self.attempts(ids), [self.runs(task) for task in ids]
         what()
-        assert (self.attempts(ids), [self.runs(task) for task in ids]) == before
+        assert (self.attempts(ids), [self.runs(task) for task in ids]) == before, "that changed something"
         self.check_invariants()
 
     def close(self):
