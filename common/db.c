@@ -28,6 +28,7 @@ struct call {
     bool preparing; /* the next result is that of the preparation */
     bool answered;
     int64_t asked_us;
+    PGresult *rows; /* what it gave; an answer only once it is committed */
     db_reply *reply;
     void *data;
     struct call *next;
@@ -89,7 +90,7 @@ static struct call *push_call(struct db *db, enum call_kind kind, db_reply *repl
     return call;
 }
 
-static void pop_call(struct db *db)
+static struct call *pop_call(struct db *db)
 {
     struct call *call = db->first;
 
@@ -97,6 +98,12 @@ static void pop_call(struct db *db)
     if (!db->first)
         db->last = &db->first;
     db->calls--;
+    return call;
+}
+
+static void free_call(struct call *call)
+{
+    PQclear(call->rows);
     free(call);
 }
 
@@ -147,8 +154,10 @@ static void lose(struct db *db, const char *cause)
     fault_set(&fault, FAULT_DOWN, "database: %s", cause);
     drop_connection(db);
     while (db->first) {
-        answer(db->first, NULL, &fault);
-        pop_call(db);
+        struct call *call = pop_call(db);
+
+        answer(call, NULL, &fault);
+        free_call(call);
     }
     if (db->closing)
         return;
@@ -236,21 +245,41 @@ static void session_done(struct db *db)
         db->settings.ready(db->settings.data);
 }
 
-static void take_result(struct db *db, struct call *call, const PGresult *rows)
+/* Takes the result over. */
+static void take_result(struct db *db, struct call *call, PGresult *rows)
 {
     switch (PQresultStatus(rows)) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
         if (call->preparing)
             call->preparing = false;
-        else if (call->kind != CALL_SCRIPT)
-            answer(call, rows, NULL);
-        return;
+        else {
+            PQclear(call->rows);
+            call->rows = rows;
+            return;
+        }
+        break;
     case PGRES_PIPELINE_ABORTED:
-        return;
+        break;
     default:
         refuse(db, call, rows);
     }
+    PQclear(rows);
+}
+
+/*
+ * The rows of a statement come before its commit: the server commits at the sync that follows it,
+ * and sends what it had still to send when it is ended in between. So they are an answer only now.
+ */
+static void committed(struct db *db)
+{
+    struct call *call = pop_call(db);
+
+    if (call->rows)
+        answer(call, call->rows, NULL);
+    if (call->kind == CALL_SESSION && db->conn)
+        session_done(db);
+    free_call(call);
 }
 
 /* The connection may be gone after any reply: everything is looked up again each time. */
@@ -261,20 +290,16 @@ static void take_results(struct db *db)
         struct call *call = db->first;
 
         if (PQresultStatus(rows) == PGRES_PIPELINE_SYNC) {
-            bool session = call->kind == CALL_SESSION;
-
-            pop_call(db);
-            if (session)
-                session_done(db);
+            PQclear(rows);
+            committed(db);
         } else if (rows) {
             take_result(db, call, rows);
         } else if (call->kind == CALL_SCRIPT) {
             db->scripting = !PQenterPipelineMode(db->conn);
+            pop_call(db);
             answer(call, NULL, NULL);
-            if (db->conn && db->first == call)
-                pop_call(db);
+            free_call(call);
         }
-        PQclear(rows);
     }
 }
 
