@@ -14,12 +14,12 @@ def gone(pids, what, seconds=20):
         wait_until(lambda: not is_alive(pid), seconds, f"process {pid} of {what} is gone")
 
 
-def prey(scene, node):
-    """An executor that runs something with grandchildren: (its id, all processes that are its)."""
+def prey(scene, node, long_tasks=1):
+    """An executor that runs so many tasks with grandchildren: (its id, all processes that are its)."""
     identity = scene.node_id(node)
     scene.disturb(node)
-    pids = wait_until(lambda: (found := marked(identity)) and len(found) > 3 and found, 30,
-                      "it runs long tasks")
+    pids = wait_until(lambda: (found := marked(identity)) and len(found) > 3 * long_tasks and found,
+                      30, "it runs long tasks")
     return identity, pids
 
 
@@ -70,7 +70,7 @@ def frozen_twice_its_lease(scene):
     """SIGSTOP of an executor for twice its lease (8 s), then SIGCONT. Its guardian has ended it and
     its children before that, and a new incarnation has registered."""
     node = scene.cluster.of("executor")[0]
-    identity, pids = prey(scene, node)
+    identity, pids = prey(scene, node, long_tasks=4)
     inner = proper_of(node)
     frozen_us = boot_us()
     os.kill(inner, signal.SIGSTOP)
@@ -85,4 +85,6 @@ def frozen_twice_its_lease(scene):
 
 # Longer than the lease: none of them ends by itself in time.
 LONGER_THAN_LEASE = {"long_share": 0.02, "long_ms": (9000, 14000)}
-frozen_twice_its_lease.options = {"count": 2800, "seconds": 20, **LONGER_THAN_LEASE}
+# So long that they would still run when the lease of a frozen executor is over.
+frozen_twice_its_lease.options = {"count": 2800, "seconds": 20, "long_share": 0.02,
+                                  "long_ms": (14000, 20000)}
