@@ -151,6 +151,11 @@ static bool mark(struct recover *recover)
     }
     args_array_end(&args);
     args_int8(&args, recover->config->executor_lease_ms);
+    args_array(&args, ARGS_TIME);
+    for (size_t i = 0; i < recover->count; i++)
+        if (recover->list[i].silent)
+            args_time(&args, recover->list[i].heartbeat_us);
+    args_array_end(&args);
     if (!any)
         return false;
     ask(recover);

@@ -180,10 +180,10 @@ end:
 #define IS_SILENT (age == LEASE)
 #else
 #define LOOKS_SILENT (!changed && unchanged == LEASE && age == LEASE)
-#ifdef AS_SEEN
-#define IS_SILENT (age == LEASE && !changed) /* would allow STEP_BETWEEN */
-#else
+#ifdef NOT_AS_SEEN
 #define IS_SILENT (age == LEASE)
+#else
+#define IS_SILENT (age == LEASE && !changed)
 #endif
 #endif
 
@@ -222,11 +222,7 @@ end:
     do
     :: tick(false)
     :: tick(true)
-    /* Not between the master's look and its mark_dead.sql: docs/protocol.md says why. */
     :: d_step {
-#ifndef STEP_BETWEEN
-        !marking &&
-#endif
         !stepped -> stepped = true; age = LEASE;
         printf("the clock of the database is stepped\n")
     }

@@ -41,7 +41,7 @@ searches=(
     'from_answer    breaks:stopped_before_marked      clock  FROM_ANSWER'
     'no_percent     breaks:stopped_before_marked      clock  FOR_RATES=0'
     'no_second      breaks:stopped_before_marked      clock  FOR_KILLING=0'
-    'step_between   breaks:stopped_before_marked      clock  STEP_BETWEEN'
+    'not_as_seen    breaks:stopped_before_marked      clock  NOT_AS_SEEN'
 
     'late_dispatch  sees                              rota   FAULTS=2 ONE_TASK SIGHT=LATE_DISPATCH'
     'late_finish    sees                              rota   FAULTS=1 ONE_TASK SIGHT=LATE_FINISH'
