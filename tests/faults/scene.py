@@ -59,7 +59,7 @@ class Scene:
         self.row = Row(name)
         self.fenced = collections.Counter()
         self.load = Load(self.producer_ports, self.trace, build_dir() / "tests" / "faults" / "trace",
-                         self.rng, count, seconds, **load)
+                         seeded(seed, name + " load"), count, seconds, **load)
         self.notes = []
         self.findings = []
         self.role_settings = {}
