@@ -2,7 +2,7 @@
  * What librdkafka does by itself: messages as rota-producer sends them (common/bus.c, size and
  * headers of a small task's command), a fixed number of them in flight.
  *
- *     produce BROKERS TOPIC IN_FLIGHT SECONDS
+ *     produce BROKERS TOPIC IN_FLIGHT MILLISECONDS
  *
  * Prints one line of JSON: delivered messages a second, and from sending to report in ms. A message
  * that is not delivered ends it.
@@ -136,12 +136,12 @@ static double quantile_ms(const struct run *run, double share)
     return run->samples ? run->took_us[(size_t)((double)(run->samples - 1) * share)] / 1000.0 : 0;
 }
 
-static void measure(struct run *run, int64_t in_flight, int64_t seconds)
+static void measure(struct run *run, int64_t in_flight, int64_t length_us)
 {
     int64_t before = run->delivered, began_us = clock_boot_us(), now_us;
 
     run->measuring = true;
-    while ((now_us = clock_boot_us()) < began_us + seconds * 1000000) {
+    while ((now_us = clock_boot_us()) < began_us + length_us) {
         while (run->sent - run->delivered < in_flight)
             send_one(run);
         rd_kafka_poll(run->kafka, 10);
@@ -161,11 +161,11 @@ static void measure(struct run *run, int64_t in_flight, int64_t seconds)
 int main(int count, char **arguments)
 {
     int64_t in_flight = count == 5 ? atoll(arguments[3]) : 0;
-    int64_t seconds = count == 5 ? atoll(arguments[4]) : 0;
+    int64_t length_ms = count == 5 ? atoll(arguments[4]) : 0;
     struct run run = {0};
 
-    if (in_flight < 1 || in_flight > 50000 || seconds < 1 || seconds > 3600) {
-        fprintf(stderr, "usage: produce BROKERS TOPIC IN_FLIGHT SECONDS\n");
+    if (in_flight < 1 || in_flight > 50000 || length_ms < 1 || length_ms > 3600000) {
+        fprintf(stderr, "usage: produce BROKERS TOPIC IN_FLIGHT MILLISECONDS\n");
         return 2;
     }
     run.topic = arguments[2];
@@ -173,7 +173,7 @@ int main(int count, char **arguments)
     run.kafka = open_client(arguments[1], &run);
     send_one(&run); /* connections and metadata come with it */
     settle(&run, "the first message");
-    measure(&run, in_flight, seconds);
+    measure(&run, in_flight, length_ms * 1000);
     rd_kafka_destroy(run.kafka);
     free(run.took_us);
     return 0;
