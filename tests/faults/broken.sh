@@ -106,6 +106,15 @@ words()
     grep -oE -m1 -- "$1" "$2" | head -n 1 | tr -s ' ' | cut -c1-150
 }
 
+# The row of a fault run's table, where there is one.
+figures()
+{
+    awk -F ' *[|] *' '/^[|] [0-9]+[.] / {
+        printf "            fault %s: accepted %d, run %d, lost %d, doubled %d, early %d, other %d\n",
+            $2, $3, $4, $5, $6, $7, $8
+    }' "$1"
+}
+
 try()
 {
     local name=$1 file=$2 expression=$3 says=$4 meaning=$5 out status=0 options=()
@@ -117,9 +126,11 @@ try()
     if ((status == 1)) && grep -qE -- "$says" "$out"; then
         printf 'caught      %s\n            by %s -k "%s": %s\n            %s\n' \
             "$name" "$file" "$expression" "$meaning" "$(words "$says" "$out")"
+        figures "$out"
         caught=$((caught + 1))
     else
-        printf 'NOT CAUGHT  %s\n            by %s -k "%s": status %d\n' "$name" "$file" "$expression" "$status"
+        printf 'NOT CAUGHT  %s\n            by %s -k "%s": status %d\n' \
+            "$name" "$file" "$expression" "$status"
         tail -n 20 "$out"
         missed=$((missed + 1))
     fi
