@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VALUE_SIZE 224
+#define VALUE_SIZE 217
 #define KEY_SIZE 36
 #define SAMPLES_MOST (16 << 20)
 #define WARM_UP_MS 30000
