@@ -9,6 +9,7 @@ import psycopg2
 
 from cluster import proper_of
 from clocks import Clock
+from kafka import KAFKA_START_S
 from network import one_of_each_behind_a_link
 
 
@@ -88,7 +89,7 @@ def end_connections(scene):
 
 def restart_kafka(scene):
     scene.cluster.servers.kafka.stop()
-    scene.cluster.servers.kafka.start(60)
+    scene.cluster.servers.kafka.start(KAFKA_START_S)
 
 
 def add_and_end_consumer(scene):

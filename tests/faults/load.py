@@ -176,7 +176,7 @@ class Load:
                 again.append((asked, body))
         return again if results else pairs
 
-    def finish(self, seconds=90):
+    def finish(self, seconds=240):
         """Waits until everything is accepted or refused."""
         self.thread.join(seconds)
         late = self.thread.is_alive()

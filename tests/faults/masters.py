@@ -50,7 +50,7 @@ def stopped(scene):
     # The figure is what is promised, 100 ms on a machine that has time for it; a busy one is slower.
     pause_ms = handed_over_ms(scene, epoch)
     scene.note(f"first hand-over of the next master {pause_ms:.0f} ms after the last of the former")
-    assert pause_ms < 1000
+    assert pause_ms < 2000, "as long as the lease"
 
 
 def handed_over_ms(scene, epoch):
