@@ -4,7 +4,7 @@ import os
 import struct
 import time
 
-from cluster import build_dir
+from cluster import build_dir, wait_until
 from record import boot_us
 
 
@@ -34,8 +34,7 @@ def node_clocks(scene):
     for _ in range(4):
         for clock in scene.clocks:
             clock.step(scene.rng.choice([-3600, 3600, 0, -7, 11]))
-        scene.wait_starts(100)
-        time.sleep(2)
+        scene.wait_starts(300)
 
 
 def wrong_from_the_start(scene):
@@ -59,8 +58,11 @@ def database_clock(scene):
     before = live_executors(scene)
     scene.record.steps.append((boot_us(), 10))
     scene.database_clock.step(10)
+    stepped = scene.cluster.value("SELECT clock_timestamp()")
     scene.wait_starts(300)
-    time.sleep(5)
+    wait_until(lambda: not scene.cluster.sql(
+        "SELECT 1 FROM node WHERE role = 'executor' AND dead_at IS NULL"
+        " AND heartbeat_at < %s + interval '8 s'", stepped), 40, "a whole lease is over since")
     assert live_executors(scene) == before
     assert scene.cluster.value("SELECT extract(epoch FROM clock_timestamp()) - %s", time.time()) > 9
 

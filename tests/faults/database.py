@@ -1,7 +1,6 @@
 """PostgreSQL goes away and comes back, ends connections, is held up."""
 
 import threading
-import time
 
 import psycopg2
 
@@ -16,7 +15,7 @@ def stopped_at_once(scene):
     scene.wait_starts(200)
     running = scene.starts()
     postgres.quit()
-    time.sleep(20)
+    scene.last(20)
     postgres.start(30)
     scene.wait_starts(100)
     assert scene.starts() > running
@@ -34,7 +33,7 @@ def connections_ended(scene):
     for _ in range(20):
         scene.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE application_name LIKE 'rota%%' AND datname = current_database()")
-        time.sleep(1)
+        scene.last(1)
 
 
 connections_ended.options = {"count": 2800, "seconds": 22}

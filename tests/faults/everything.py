@@ -76,7 +76,7 @@ def cut_executor(scene):
 
 def crash_database(scene):
     scene.cluster.servers.postgres.quit()
-    time.sleep(scene.rng.uniform(0, 3))
+    scene.last(scene.rng.uniform(0, 3))
     scene.cluster.servers.postgres.start(60)
 
 
@@ -84,7 +84,7 @@ def end_connections(scene):
     for _ in range(5):
         scene.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE application_name LIKE 'rota%%' AND datname = current_database()")
-        time.sleep(1)
+        scene.last(1)
 
 
 def restart_kafka(scene):
@@ -148,7 +148,7 @@ def at_random(scene):
         drawn.append(act.__name__)
         print(f"{time.strftime('%H:%M:%S')} {act.__name__}")
         act(scene)
-        time.sleep(scene.rng.uniform(0.5, 4))
+        scene.last(scene.rng.uniform(0.5, 4))
     for timer in scene.timers:
         timer.join()
     scene.note(f"{len(drawn)} faults drawn")

@@ -1,7 +1,7 @@
 """The link to PostgreSQL is cut for one node only."""
 
-from cluster import is_alive, marked, proper_of, wait_until
-from executors import LONGER_THAN_LEASE, gone, wait_successor
+from cluster import is_alive, proper_of, wait_until
+from executors import LONGER_THAN_LEASE, gone, prey, wait_successor
 from link import Link
 from record import boot_us
 
@@ -25,10 +25,7 @@ def cut_for_one_node(scene):
     scene.links["consumer"].mend()
     master.wait_line("event=master.ended", 20)
 
-    identity = scene.node_id(executor)
-    scene.disturb(executor)
-    pids = wait_until(lambda: (found := marked(identity)) and len(found) > 3 and found, 30,
-                      "it runs long tasks")
+    identity, pids = prey(scene, executor)
     inner = proper_of(executor)
     cut_us = boot_us()
     scene.links["executor"].cut()

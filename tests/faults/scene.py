@@ -84,10 +84,6 @@ class Scene:
 
     # --- What faults use -----------------------------------------------------------------------
 
-    @property
-    def settings(self):
-        return {**SETTINGS, **self.cluster.defaults}
-
     def note(self, text):
         self.notes.append(text)
 
@@ -101,6 +97,12 @@ class Scene:
         """Until that many more runs have begun."""
         wanted = self.starts() + more
         wait_until(lambda: self.starts() >= wanted, seconds, f"{more} more runs", every=0.05)
+
+    @staticmethod
+    def last(seconds):
+        """The fault is as it is for so long, while the load goes on."""
+        until_us = boot_us() + seconds * 1_000_000
+        wait_until(lambda: boot_us() >= until_us, seconds + 30, f"{seconds:.1f} s are over")
 
     def master(self, seconds=30, but=None):
         """The master, as soon as there is one (other than `but`)."""
