@@ -797,15 +797,21 @@ def a_lease_asked_for_too_long_ago(stage):
     stage.settle(stage.post(5))
 
 
-@story("release.sending")
-def a_late_release_frees_nothing(stage):
+def stop_master(stage, order, delay):
+    """The master is stopped, strikes at the point, and another one takes over: (the former, tasks)."""
     stage.start()
     former = stage.master()
-    ids = stage.post(5, delay="PT2S")
-    stage.arm(former, "release.sending=stop")
+    ids = stage.post(5, delay=delay)
+    stage.arm(former, order)
     former.process.terminate()
     stage.reached(former)
     stage.master(former)
+    return former, ids
+
+
+@story("release.sending")
+def a_late_release_frees_nothing(stage):
+    former, ids = stop_master(stage, "release.sending=stop", "PT2S")
     stage.wake(former)
     assert former.wait_stopped() == 0
     since = stage.count("SELECT clock_timestamp()")
@@ -816,13 +822,7 @@ def a_late_release_frees_nothing(stage):
 
 @story("release.committed")
 def dies_when_it_has_let_go(stage):
-    stage.start()
-    former = stage.master()
-    ids = stage.post(5, delay="PT1S")
-    stage.arm(former, "release.committed=kill")
-    former.process.terminate()
-    stage.reached(former)
-    stage.master(former)
+    ids = stop_master(stage, "release.committed=kill", "PT1S")[1]
     assert stage.count("SELECT reason FROM master_term ORDER BY epoch DESC LIMIT 1") == "released"
     stage.settle(ids)
 

@@ -82,30 +82,30 @@ static void rows_are_an_answer_once_they_are_committed(void **state)
     assert_true(seen.rows);
 }
 
-static void what_is_refused_at_its_commit_is_refused(void **state)
+/* The rows came, the commit did not: the call has failed, and the database is as before. */
+static void check_nothing_was_done(const char *what, enum fault_kind kind)
 {
     char before[100];
 
-    (void)state;
-    at_commit("RAISE EXCEPTION 'not now' USING ERRCODE = '40001'");
+    at_commit(what);
     snprintf(before, sizeof before, "%s", heartbeat());
     struct seen seen = beat();
     assert_false(seen.rows);
-    assert_int_equal(seen.fault.kind, FAULT_BUSY);
+    assert_int_equal(seen.fault.kind, kind);
     assert_string_equal(heartbeat(), before);
+}
+
+static void what_is_refused_at_its_commit_is_refused(void **state)
+{
+    (void)state;
+    check_nothing_was_done("RAISE EXCEPTION 'not now' USING ERRCODE = '40001'", FAULT_BUSY);
 }
 
 static void what_ends_in_its_commit_is_not_known(void **state)
 {
-    char before[100];
-
     (void)state;
-    at_commit("PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(0)");
-    snprintf(before, sizeof before, "%s", heartbeat());
-    struct seen seen = beat();
-    assert_false(seen.rows);
-    assert_int_equal(seen.fault.kind, FAULT_DOWN);
-    assert_string_equal(heartbeat(), before);
+    check_nothing_was_done("PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(0)",
+                           FAULT_DOWN);
 }
 
 static int begin(void **state)
