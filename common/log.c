@@ -1,6 +1,7 @@
 #include "common/log.h"
 
 #include "common/clock.h"
+#include "common/line.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 
@@ -19,7 +20,8 @@
 #define TELL_ELSEWHERE_MS 10000
 #define GATHERED_MOST (8 << 20) /* beyond this, lines are dropped and counted */
 #define NUMBER_MOST 10000
-#define RETRY_MS 200 /* after a write that failed */
+#define RETRY_MS 200   /* after a write that failed */
+#define GATHER_US 2000 /* lines that come within it are written together */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -68,13 +70,25 @@ uint64_t log_lost(void)
     return lost;
 }
 
+/* As much as fits before `end`. */
+static char *put(char *at, const char *end, const char *text)
+{
+    size_t size = strnlen(text, (size_t)(end - at));
+
+    memcpy(at, text, size);
+    return at + size;
+}
+
 /* ts= with milliseconds; the second's text is made once a second. */
-static int write_head(char *at, size_t room, enum log_level level, const char *event)
+static char *write_head(char *at, const char *end, enum log_level level, const char *event)
 {
     static __thread time_t known = -1;
     static __thread char second_text[24];
     int64_t now = clock_wall_us();
     time_t second = (time_t)(now / 1000000);
+    int thousandths = (int)(now / 1000 % 1000);
+    const char digits[] = {(char)('0' + thousandths / 100), (char)('0' + thousandths / 10 % 10),
+                           (char)('0' + thousandths % 10), '\0'};
 
     if (second != known) {
         struct tm parts;
@@ -83,31 +97,43 @@ static int write_head(char *at, size_t room, enum log_level level, const char *e
         strftime(second_text, sizeof second_text, "%Y-%m-%dT%H:%M:%S", &parts);
         known = second;
     }
-    return snprintf(at, room, "ts=%s.%03dZ level=%s event=%s node=%s ", second_text,
-                    (int)(now / 1000 % 1000), level_names[level], event, log_node());
+    const char *const texts[] = {"ts=",      second_text,        ".",       digits,
+                                 "Z level=", level_names[level], " event=", event,
+                                 " node=",   log_node(),         " "};
+
+    for (size_t i = 0; i < COUNT(texts); i++)
+        at = put(at, end, texts[i]);
+    return at;
 }
 
-/* Writes one line to `at`, which has room for LINE_MOST bytes, and returns its length. */
-static size_t write_line(char *at, enum log_level level, const char *event, const char *pairs,
+/* Nothing may break a line in two, whatever a value holds. */
+static void blank_controls(char *line, size_t size)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < size; i++)
+        any |= (unsigned char)line[i] < ' ';
+    for (size_t i = 0; any && i < size; i++)
+        if ((unsigned char)line[i] < ' ')
+            line[i] = ' ';
+}
+
+/* Writes one line to `line`, which has room for LINE_MOST bytes, and returns its length. */
+static size_t write_line(char *line, enum log_level level, const char *event, const char *pairs,
                          va_list args) __attribute__((format(printf, 4, 0)));
 
-static size_t write_line(char *at, enum log_level level, const char *event, const char *pairs,
+static size_t write_line(char *line, enum log_level level, const char *event, const char *pairs,
                          va_list args)
 {
-    size_t used = (size_t)write_head(at, LINE_MOST, level, event);
-    int more = vsnprintf(at + used, LINE_MOST - used - 1, pairs, args);
+    const char *end = line + LINE_MOST - 1;
+    char *at = write_head(line, end, level, event);
 
-    used += more < 0 ? 0 : (size_t)more;
-    if (used > LINE_MOST - 2)
-        used = LINE_MOST - 2;
-    /* Nothing may break a line in two, whatever a value holds. */
-    for (char *c = at; c < at + used; c++)
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-    if (used && at[used - 1] == ' ')
-        used--;
-    at[used++] = '\n';
-    return used;
+    at += line_write(at, (size_t)(end - at) + 1, pairs, args);
+    blank_controls(line, (size_t)(at - line));
+    if (at > line && at[-1] == ' ')
+        at--;
+    *at++ = '\n';
+    return (size_t)(at - line);
 }
 
 static void gather(enum log_level level, const char *event, const char *pairs, va_list args)
@@ -209,6 +235,11 @@ static bool append(const char *bytes, size_t size)
     return true;
 }
 
+static void rest(long us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
 static uint64_t count_lines(const char *bytes, size_t size)
 {
     uint64_t lines = 0;
@@ -246,7 +277,7 @@ static void write_out(const struct buffer *lines)
     if (state.fd >= 0)
         close(state.fd);
     state.fd = -1;
-    nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+    rest(RETRY_MS * 1000L);
 }
 
 static void tell_loss(void)
@@ -260,9 +291,9 @@ static void tell_loss(void)
     pthread_mutex_unlock(&state.lock);
     if (!lost)
         return;
-    size_t used = (size_t)write_head(line, sizeof line, LOG_WARN, "log.lost");
-    used +=
-        (size_t)snprintf(line + used, sizeof line - used, "lines=%llu\n", (unsigned long long)lost);
+    char *at = write_head(line, line + sizeof line - 40, LOG_WARN, "log.lost");
+    size_t used =
+        (size_t)(at - line) + (size_t)sprintf(at, "lines=%llu\n", (unsigned long long)lost);
     if (state.fd < 0 && *state.path)
         open_file();
     if (!*state.path || append(line, used))
@@ -274,12 +305,26 @@ static void tell_loss(void)
     pthread_mutex_unlock(&state.lock);
 }
 
-/* Takes what was gathered and gives an empty buffer for it; false: closing, and nothing is left. */
-static bool take(struct buffer *empty, bool *reopen)
+/*
+ * Waits for a line, and a moment for those behind it: a write for each would cost more than all
+ * else that a line costs.
+ */
+static void await(void)
 {
     pthread_mutex_lock(&state.lock);
     while (!state.gathering.size && !state.closing && !state.reopen)
         pthread_cond_wait(&state.wake, &state.lock);
+    bool alone = !state.closing && state.gathering.size < GATHERED_MOST / 2;
+    pthread_mutex_unlock(&state.lock);
+    if (alone)
+        rest(GATHER_US);
+}
+
+/* Takes what was gathered and gives an empty buffer for it; false: closing, and nothing is left. */
+static bool take(struct buffer *empty, bool *reopen)
+{
+    await();
+    pthread_mutex_lock(&state.lock);
     struct buffer full = state.gathering;
     state.gathering = *empty;
     *empty = full;
