@@ -215,15 +215,14 @@ struct event {
     enum command_kind kind;
     struct uuid id, task;
     int64_t at_us;
-    struct json_object *value;
+    const char *value;
+    size_t value_size;
 };
 
 static bool send_event(struct bus *bus, const struct event *event, bus_reply *reply, void *data,
                        struct fault *fault)
 {
     char id[UUID_TEXT], key[UUID_TEXT], at[INSTANT_TEXT], source[160], subject[64], type[64];
-    size_t size;
-    const char *text = json_text(event->value, &size);
 
     uuid_write(key, &event->task);
     snprintf(source, sizeof source, "/rota/producer/%s", event->node);
@@ -239,7 +238,7 @@ static bool send_event(struct bus *bus, const struct event *event, bus_reply *re
         {"content-type", "application/json"},
     };
 
-    if (size > COMMAND_BYTES_MOST)
+    if (event->value_size > COMMAND_BYTES_MOST)
         return fault_set(fault, FAULT_REJECTED, "the command has more than %d bytes",
                          COMMAND_BYTES_MOST);
     return bus_send(bus,
@@ -247,8 +246,8 @@ static bool send_event(struct bus *bus, const struct event *event, bus_reply *re
                                           .partition = -1,
                                           .key = key,
                                           .key_size = strlen(key),
-                                          .value = text,
-                                          .value_size = size,
+                                          .value = event->value,
+                                          .value_size = event->value_size,
                                           .headers = headers,
                                           .header_count = COUNT(headers)},
                     reply, data, fault);
@@ -257,7 +256,8 @@ static bool send_event(struct bus *bus, const struct event *event, bus_reply *re
 bool command_send_task(struct bus *bus, const char *topic, const char *node,
                        const struct task *task, bus_reply *reply, void *data, struct fault *fault)
 {
-    SCOPED(scoped_json) struct json_object *value = task_command(task);
+    size_t size;
+    SCOPED(scoped_text) char *value = task_command(task, &size);
 
     return send_event(bus,
                       &(struct event){.topic = topic,
@@ -266,7 +266,8 @@ bool command_send_task(struct bus *bus, const char *topic, const char *node,
                                       .id = task->id,
                                       .task = task->id,
                                       .at_us = task->created_at_us,
-                                      .value = value},
+                                      .value = value,
+                                      .value_size = size},
                       reply, data, fault);
 }
 
@@ -278,10 +279,13 @@ bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
     SCOPED(scoped_json) struct json_object *value = json_object_new_object();
     int64_t now_us = clock_database_us();
     char text[UUID_TEXT];
+    size_t size;
 
     json_object_object_add(value, "id", json_object_new_string(uuid_write(text, id)));
     if (reason && *reason)
         json_object_object_add(value, "reason", json_object_new_string(reason));
+    const char *bytes = json_text(value, &size);
+
     return send_event(bus,
                       &(struct event){.topic = topic,
                                       .node = node,
@@ -289,6 +293,7 @@ bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
                                       .id = uuid_ordered(now_us),
                                       .task = *id,
                                       .at_us = now_us,
-                                      .value = value},
+                                      .value = bytes,
+                                      .value_size = size},
                       reply, data, fault);
 }

@@ -122,6 +122,15 @@ bool instant_read(int64_t *ret_us, const char *text, struct fault *fault)
     return true;
 }
 
+/* `count` digits of the number, and what stands behind them. */
+static char *put_digits(char *at, int number, int count, char behind)
+{
+    for (int i = count; i-- > 0; number /= 10)
+        at[i] = (char)('0' + number % 10);
+    at[count] = behind;
+    return at + count + 1;
+}
+
 char *instant_write(char text[static INSTANT_TEXT], int64_t unix_us)
 {
     int64_t second = unix_us / 1000000, us = unix_us % 1000000;
@@ -130,10 +139,16 @@ char *instant_write(char text[static INSTANT_TEXT], int64_t unix_us)
 
     if (us < 0)
         us += 1000000;
-    if (!gmtime_r(&time, &parts))
+    if (!gmtime_r(&time, &parts) || parts.tm_year < -1900 || parts.tm_year > 9999 - 1900)
         return strcpy(text, "infinity");
-    size_t used = strftime(text, INSTANT_TEXT, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + used, INSTANT_TEXT - used, ".%03dZ", (int)(us / 1000));
+    char *at = put_digits(text, parts.tm_year + 1900, 4, '-');
+
+    at = put_digits(at, parts.tm_mon + 1, 2, '-');
+    at = put_digits(at, parts.tm_mday, 2, 'T');
+    at = put_digits(at, parts.tm_hour, 2, ':');
+    at = put_digits(at, parts.tm_min, 2, ':');
+    at = put_digits(at, parts.tm_sec, 2, '.');
+    *put_digits(at, (int)(us / 1000), 3, 'Z') = '\0';
     return text;
 }
 

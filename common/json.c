@@ -411,9 +411,7 @@ const char *json_text(struct json_object *value, size_t *size)
         value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, size);
 }
 
-static void write_value(GString *to, struct json_object *value);
-
-static void write_text(GString *to, const char *text)
+void json_add_text(GString *to, const char *text)
 {
     struct json_object *string = json_object_new_string(text);
     size_t size;
@@ -422,6 +420,8 @@ static void write_text(GString *to, const char *text)
     g_string_append_len(to, quoted, (gssize)size);
     json_object_put(string);
 }
+
+static void write_value(GString *to, struct json_object *value);
 
 static int by_name(const void *one, const void *other)
 {
@@ -443,7 +443,7 @@ static void write_object(GString *to, struct json_object *object)
     for (i = 0; i < count; i++) {
         if (i)
             g_string_append_c(to, ',');
-        write_text(to, names[i]);
+        json_add_text(to, names[i]);
         g_string_append_c(to, ':');
         write_value(to, json_object_object_get(object, names[i]));
     }

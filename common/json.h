@@ -8,6 +8,7 @@
 
 #include "common/fault.h"
 
+#include <glib.h>
 #include <json-c/json.h>
 #include <stddef.h>
 
@@ -33,3 +34,6 @@ const char *json_text(struct json_object *value, size_t *size);
 
 /* The same text for equal values: keys sorted, 1.0 is 1. To be freed. For fingerprints. */
 char *json_canonical(struct json_object *value);
+
+/* Adds the text as a string of JSON, quoted and escaped. */
+void json_add_text(GString *to, const char *text);

@@ -124,3 +124,13 @@ size_t line_write(char *at, size_t room, const char *format, va_list args)
     va_end(line.args);
     return ours ? (size_t)(line.at - at) : write_any(at, room, format, args);
 }
+
+size_t line_format(char *at, size_t room, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    size_t size = line_write(at, room, format, args);
+    va_end(args);
+    return size;
+}

@@ -4,6 +4,7 @@
 #include "common/field.h"
 #include "common/instant.h"
 #include "common/json.h"
+#include "common/line.h"
 #include "common/mem.h"
 #include "common/part.h"
 
@@ -428,57 +429,72 @@ bool task_read_legacy(struct task *ret, struct json_object *object, const struct
 
 /* --- Commands -------------------------------------------------------------------------------- */
 
-static void put_text(struct json_object *to, const char *name, const char *text)
-{
-    if (text)
-        json_object_object_add(to, name, json_object_new_string(text));
-}
+#define HEAD_MOST 1024
 
 /* RFC 3339 with microseconds where there are any: a command loses nothing. */
-static void put_instant(struct json_object *to, const char *name, int64_t unix_us)
+static const char *exact(char text[static INSTANT_TEXT + 4], int64_t unix_us)
 {
-    char text[INSTANT_TEXT + 4];
     size_t size = strlen(instant_write(text, unix_us));
 
     if (unix_us % 1000)
         snprintf(text + size - 1, 5, "%03dZ", (int)(unix_us % 1000));
-    put_text(to, name, text);
+    return text;
 }
 
-static void put_fingerprint(struct json_object *to, const struct task *task)
+/* What every command has. None of these texts can hold what JSON escapes. */
+static void add_head(GString *to, const struct task *task)
 {
-    char text[2 * DIGEST_SIZE + 1];
+    char head[HEAD_MOST], id[UUID_TEXT], run_at[INSTANT_TEXT + 4], created_at[INSTANT_TEXT + 4];
+    size_t size = line_format(
+        head, sizeof head,
+        "{\"id\":\"%s\",\"type\":\"%s\"%s%s%s,\"queue\":\"%s\",\"priority\":%d,\"run_at\":\"%s\","
+        "\"created_at\":\"%s\",\"on_lost\":\"%s\"",
+        uuid_write(id, &task->id), types[task->type], task->name ? ",\"name\":\"" : "",
+        task->name ? task->name : "", task->name ? "\"" : "", task->queue, task->priority,
+        exact(run_at, task->run_at_us), exact(created_at, task->created_at_us), task->on_lost);
 
+    g_string_append_len(to, head, (gssize)size);
+}
+
+static void add_value(GString *to, const char *name, struct json_object *value)
+{
+    size_t size;
+    const char *text;
+
+    if (!value)
+        return;
+    text = json_text(value, &size);
+    g_string_append_printf(to, ",\"%s\":", name);
+    g_string_append_len(to, text, (gssize)size);
+}
+
+static void add_fingerprint(GString *to, const struct task *task)
+{
+    g_string_append(to, ",\"fingerprint\":\"");
     for (int i = 0; i < DIGEST_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", task->fingerprint[i]);
-    put_text(to, "fingerprint", text);
+        g_string_append_printf(to, "%02x", task->fingerprint[i]);
+    g_string_append_c(to, '"');
 }
 
-struct json_object *task_command(const struct task *task)
+char *task_command(const struct task *task, size_t *ret_size)
 {
-    struct json_object *value = json_object_new_object();
-    char id[UUID_TEXT];
+    GString *to = g_string_sized_new(HEAD_MOST);
 
-    put_text(value, "id", uuid_write(id, &task->id));
-    put_text(value, "type", types[task->type]);
-    put_text(value, "name", task->name);
-    put_text(value, "queue", task->queue);
-    json_object_object_add(value, "priority", json_object_new_int(task->priority));
-    put_instant(value, "run_at", task->run_at_us);
-    put_instant(value, "created_at", task->created_at_us);
-    put_text(value, "on_lost", task->on_lost);
+    add_head(to, task);
     if (task->timeout_ms)
-        json_object_object_add(value, "timeout_ms", json_object_new_int64(task->timeout_ms));
-    if (task->payload)
-        json_object_object_add(value, "payload", json_object_get(task->payload));
-    if (task->work)
-        json_object_object_add(value, "work", json_object_get(task->work));
-    if (task->tags)
-        json_object_object_add(value, "tags", json_object_get(task->tags));
-    put_text(value, "key", task->key);
+        g_string_append_printf(to, ",\"timeout_ms\":%lld", (long long)task->timeout_ms);
+    add_value(to, "payload", task->payload);
+    add_value(to, "work", task->work);
+    add_value(to, "tags", task->tags);
+    if (task->key) {
+        g_string_append(to, ",\"key\":");
+        json_add_text(to, task->key);
+    }
     if (task->has_fingerprint)
-        put_fingerprint(value, task);
-    return value;
+        add_fingerprint(to, task);
+    g_string_append_c(to, '}');
+    *ret_size = to->len;
+    return g_string_free(to, FALSE);
 }
 
 static void read_id(void *data, struct json_object *value, const struct field *at)

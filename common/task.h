@@ -72,8 +72,9 @@ void task_legacy(struct task *ret, const struct uuid *id, int64_t run_at_us, int
 bool task_read_legacy(struct task *ret, struct json_object *object, const struct uuid *id,
                       int64_t now_us, bool strict, struct problems *problems);
 
-/* The command's value for rota.commands; reading it back gives the same task. To be put. */
-struct json_object *task_command(const struct task *task);
+/* The command's value for rota.commands, as JSON; reading it back gives the same task. To be freed.
+ */
+char *task_command(const struct task *task, size_t *ret_size);
 
 /*
  * Reads the value of a schedule command from Kafka. False: *ret is untouched, except that its id is

@@ -3,12 +3,16 @@
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/command.h"
+#include "common/instant.h"
 #include "common/json.h"
+#include "common/line.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/point.h"
 #include "producer/render.h"
 #include "producer/status.h"
+
+#define MEMBERS_MOST 2048
 
 struct acceptance {
     struct producer *producer;
@@ -26,24 +30,25 @@ struct accepted accepted_of(const struct producer *producer, const struct task *
     return accepted;
 }
 
-struct json_object *accepted_body(const struct accepted *accepted)
+/* None of these texts can hold what JSON escapes. */
+void accepted_write(GString *to, const struct accepted *accepted)
 {
-    struct json_object *body = json_object_new_object(), *ingest = json_object_new_object();
-    char text[AFTER_TEXT], offset[24];
+    char text[MEMBERS_MOST], id[UUID_TEXT], run_at[INSTANT_TEXT], after[AFTER_TEXT];
 
-    snprintf(offset, sizeof offset, "%lld", (long long)accepted->after.offset);
-    put_text(ingest, "topic", accepted->after.topic);
-    put_int(ingest, "partition", accepted->after.partition);
-    put_text(ingest, "offset", offset);
-    put_uuid(body, "id", &accepted->id);
-    put_text(body, "state", "accepted");
-    put_time(body, "run_at", accepted->run_at_us);
-    put_text(body, "queue", accepted->queue);
-    put_text(body, "type", task_type_name(accepted->type));
-    json_object_object_add(body, "ingest", ingest);
-    json_object_object_add(body, "links",
-                           render_links(&accepted->id, after_write(text, &accepted->after)));
-    return body;
+    uuid_write(id, &accepted->id);
+    after_write(after, &accepted->after);
+    size_t size = line_format(
+        text, sizeof text,
+        "\"id\":\"%s\",\"state\":\"accepted\",\"run_at\":\"%s\",\"queue\":\"%s\",\"type\":\"%s\","
+        "\"ingest\":{\"topic\":\"%s\",\"partition\":%d,\"offset\":\"%lld\"},"
+        "\"links\":{\"self\":\"/api/v1/tasks/%s?after=%s\",\"attempts\":\"/api/v1/tasks/%s/"
+        "attempts\","
+        "\"cancel\":\"/api/v1/tasks/%s/cancel?after=%s\"}",
+        id, instant_write(run_at, accepted->run_at_us), accepted->queue,
+        task_type_name(accepted->type), accepted->after.topic, accepted->after.partition,
+        (long long)accepted->after.offset, id, after, id, id, after);
+
+    g_string_append_len(to, text, (gssize)size);
 }
 
 void accept_refuse(struct web_request *request, const struct problems *problems)
@@ -80,13 +85,18 @@ bool accept_read_json(struct json_object **ret, struct web_request *request)
 
 static void answer_accepted(const struct acceptance *acceptance)
 {
-    struct json_object *body = accepted_body(&acceptance->accepted);
-    struct json_object *links = json_object_object_get(body, "links");
+    const struct accepted *accepted = &acceptance->accepted;
+    char place[AFTER_TEXT + 64], id[UUID_TEXT], after[AFTER_TEXT];
+    GString *body = g_string_sized_new(MEMBERS_MOST);
 
-    web_reply_header(acceptance->request, "Location",
-                     json_object_get_string(json_object_object_get(links, "self")));
+    snprintf(place, sizeof place, "/api/v1/tasks/%s?after=%s", uuid_write(id, &accepted->id),
+             after_write(after, &accepted->after));
+    g_string_append_c(body, '{');
+    accepted_write(body, accepted);
+    g_string_append_c(body, '}');
+    web_reply_header(acceptance->request, "Location", place);
     web_reply_header(acceptance->request, "Retry-After", "1");
-    answer_json(acceptance->request, 202, body);
+    answer_json_text(acceptance->request, 202, body);
 }
 
 /* Stored or refused: the status says which. Else the 202 that it would have been at first. */

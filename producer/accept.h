@@ -19,8 +19,8 @@ struct accepted {
 
 struct accepted accepted_of(const struct producer *producer, const struct task *task);
 
-/* The body of the 202, and of an item of a batch. */
-struct json_object *accepted_body(const struct accepted *accepted);
+/* Adds the members of a 202's body, or of an item of a batch, without the braces around them. */
+void accepted_write(GString *to, const struct accepted *accepted);
 
 /* Answers with what is wrong: 422. */
 void accept_refuse(struct web_request *request, const struct problems *problems);

@@ -6,13 +6,21 @@
 #include "common/mem.h"
 #include "common/rows.h"
 
+#define JSON_TYPE "application/json; charset=utf-8"
+
 void answer_json(struct web_request *request, int status, struct json_object *body)
 {
     size_t size;
     const char *text = json_text(body, &size);
 
-    web_reply(request, status, "application/json; charset=utf-8", text, size);
+    web_reply(request, status, JSON_TYPE, text, size);
     json_object_put(body);
+}
+
+void answer_json_text(struct web_request *request, int status, GString *body)
+{
+    web_reply(request, status, JSON_TYPE, body->str, body->len);
+    g_string_free(body, TRUE);
 }
 
 void answer_text(struct web_request *request, int status, const char *text)

@@ -5,10 +5,13 @@
 #include "common/uuid.h"
 #include "producer/producer.h"
 
+#include <glib.h>
 #include <libpq-fe.h>
 
 /* Puts `body`. */
 void answer_json(struct web_request *request, int status, struct json_object *body);
+/* The same with the text of a value. Frees `body`. */
+void answer_json_text(struct web_request *request, int status, GString *body);
 void answer_text(struct web_request *request, int status, const char *text);
 
 void answer_kafka_fault(struct web_request *request, const struct fault *fault);

@@ -13,36 +13,31 @@
 #include "producer/accept.h"
 
 #define ITEMS_MOST 1000
+#define RESULT_ABOUT 640 /* bytes of one in the answer */
+
+struct batch;
+
+struct item {
+    struct batch *batch;
+    struct accepted accepted;
+    int status; /* 0: no answer yet */
+    struct json_object *problem;
+};
 
 struct batch {
     struct producer *producer;
     struct web_request *request;
-    struct json_object *results;
     int64_t now_us;
     int count, waiting, accepted, undelivered;
     enum problem worst; /* of those that were not delivered */
+    struct item *items;
 };
-
-struct item {
-    struct batch *batch;
-    int index;
-    struct accepted accepted;
-};
-
-static void put_result(struct batch *batch, int index, int status, struct json_object *result)
-{
-    put_int(result, "index", index);
-    put_int(result, "status", status);
-    json_object_array_put_idx(batch->results, (size_t)index, result);
-}
 
 static void put_problem(struct batch *batch, int index, enum problem problem, const char *detail,
                         const struct problems *problems)
 {
-    struct json_object *result = json_object_new_object();
-
-    json_object_object_add(result, "problem", problem_json(problem, NULL, NULL, detail, problems));
-    put_result(batch, index, problem_status(problem), result);
+    batch->items[index].status = problem_status(problem);
+    batch->items[index].problem = problem_json(problem, NULL, NULL, detail, problems);
 }
 
 static void put_undelivered(struct batch *batch, int index, const struct fault *fault)
@@ -56,32 +51,77 @@ static void put_undelivered(struct batch *batch, int index, const struct fault *
     put_problem(batch, index, problem, fault->text, NULL);
 }
 
-/* 202 where something was accepted; else the problem that is the most urgent, with all results. */
-static void answer(struct batch *batch)
+/* --- The answer ------------------------------------------------------------------------------ */
+
+static void write_result(GString *to, const struct batch *batch, int index)
+{
+    const struct item *item = &batch->items[index];
+    size_t size;
+
+    g_string_append_printf(to, "%s{\"index\":%d,\"status\":%d,", index ? "," : "", index,
+                           item->status);
+    if (item->problem) {
+        g_string_append(to, "\"problem\":");
+        g_string_append(to, json_text(item->problem, &size));
+    } else {
+        accepted_write(to, &item->accepted);
+    }
+    g_string_append_c(to, '}');
+}
+
+static void write_results(GString *to, const struct batch *batch)
+{
+    g_string_append_c(to, '[');
+    for (int i = 0; i < batch->count; i++)
+        write_result(to, batch, i);
+    g_string_append_c(to, ']');
+}
+
+static void answer_accepted(const struct batch *batch)
+{
+    GString *body = g_string_sized_new((gsize)batch->count * RESULT_ABOUT);
+
+    g_string_append(body, "{\"results\":");
+    write_results(body, batch);
+    g_string_append_c(body, '}');
+    answer_json_text(batch->request, 202, body);
+}
+
+/* The problem that is the most urgent, with all results. */
+static void answer_refused(const struct batch *batch)
 {
     enum problem problem = batch->undelivered ? batch->worst : PROBLEM_VALIDATION;
+    struct json_object *body =
+        problem_json(problem, web_request_id(batch->request), web_path(batch->request),
+                     "no item was accepted: results say why", NULL);
+    GString *results = g_string_new(NULL);
 
-    if (batch->accepted) {
-        struct json_object *body = json_object_new_object();
+    write_results(results, batch);
+    put_json(body, "results", results->str);
+    g_string_free(results, TRUE);
+    problem_reply_json(batch->request, problem, body);
+}
 
-        json_object_object_add(body, "results", batch->results);
-        answer_json(batch->request, 202, body);
-    } else {
-        struct json_object *body =
-            problem_json(problem, web_request_id(batch->request), web_path(batch->request),
-                         "no item was accepted: results say why", NULL);
-
-        json_object_object_add(body, "results", batch->results);
-        problem_reply_json(batch->request, problem, body);
-    }
+static void batch_free(struct batch *batch)
+{
+    for (int i = 0; i < batch->count; i++)
+        json_object_put(batch->items[i].problem);
+    free(batch->items);
     free(batch);
 }
 
 static void one_less(struct batch *batch)
 {
-    if (!--batch->waiting)
-        answer(batch);
+    if (--batch->waiting)
+        return;
+    if (batch->accepted)
+        answer_accepted(batch);
+    else
+        answer_refused(batch);
+    batch_free(batch);
 }
+
+/* --- Items ----------------------------------------------------------------------------------- */
 
 static void on_delivered(void *data, const struct bus_position *where, const struct fault *fault)
 {
@@ -89,30 +129,29 @@ static void on_delivered(void *data, const struct bus_position *where, const str
     struct batch *batch = item->batch;
 
     if (fault) {
-        put_undelivered(batch, item->index, fault);
+        put_undelivered(batch, (int)(item - batch->items), fault);
     } else {
         POINT(ACCEPT_DELIVERED);
         item->accepted.after.partition = where->partition;
         item->accepted.after.offset = where->offset;
+        item->status = 202;
         batch->accepted++;
-        put_result(batch, item->index, 202, accepted_body(&item->accepted));
     }
-    free(item);
     one_less(batch);
 }
 
 static void send_item(struct batch *batch, int index, const struct task *task)
 {
     struct producer *producer = batch->producer;
-    struct item *item = mem_new(struct item, .batch = batch, .index = index,
-                                .accepted = accepted_of(producer, task));
+    struct item *item = &batch->items[index];
     struct fault fault;
 
+    item->batch = batch;
+    item->accepted = accepted_of(producer, task);
     batch->waiting++;
     if (command_send_task(producer->bus, producer->topic, log_node(), task, on_delivered, item,
                           &fault))
         return;
-    free(item);
     batch->waiting--;
     put_undelivered(batch, index, &fault);
 }
@@ -199,7 +238,7 @@ static struct batch *batch_new(struct producer *producer, struct web_request *re
     /* The one that waits is ourselves, until all items are taken. */
     return mem_new(struct batch, .producer = producer, .request = request, .count = count,
                    .waiting = 1, .now_us = clock_database_us(),
-                   .results = json_object_new_array_ext(count));
+                   .items = mem_array(struct item, (size_t)count));
 }
 
 static void take_lines(struct producer *producer, struct web_request *request)

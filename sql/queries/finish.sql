@@ -6,24 +6,21 @@
 -- a plan made while the table was empty walks the inbox index once for each report.
 -- $1 executor, $2 task_id, $3 token, $4 inbox, $5 started_at, $6 finished_at, $7 outcome,
 -- $8 exit_code, $9 error; $10 credits, $11 read_upto, $12 low; $13 true: wake the master.
-WITH report AS MATERIALIZED (
-    SELECT * FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::timestamptz[],
-                         $6::timestamptz[], $7::text[], $8::int[], $9::text[])
-        AS r(task_id, token, inbox, started_at, finished_at, outcome, exit_code, error)
-), found AS MATERIALIZED (
-    SELECT r.*, a.place
-    FROM report r
-    CROSS JOIN LATERAL (
-        SELECT a.ctid AS place FROM attempt a
-        WHERE a.task_id = r.task_id AND a.token = r.token LIMIT 1
-    ) AS a
-), settled AS (
+WITH settled AS (
     UPDATE attempt a
     SET started_at = CASE WHEN f.started_at IS NULL THEN a.started_at
                           ELSE greatest(f.started_at, a.assigned_at) END,
         finished_at = greatest(f.finished_at, a.assigned_at),
         outcome = f.outcome::attempt_outcome, exit_code = f.exit_code, error = f.error
-    FROM found f
+    FROM (SELECT r.*, p.place
+          FROM (SELECT unnest($2::uuid[]) AS task_id, unnest($3::int[]) AS token,
+                       unnest($4::bigint[]) AS inbox, unnest($5::timestamptz[]) AS started_at,
+                       unnest($6::timestamptz[]) AS finished_at, unnest($7::text[]) AS outcome,
+                       unnest($8::int[]) AS exit_code, unnest($9::text[]) AS error) AS r
+          CROSS JOIN LATERAL (
+              SELECT a.ctid AS place FROM attempt a
+              WHERE a.task_id = r.task_id AND a.token = r.token LIMIT 1
+          ) AS p) AS f
     WHERE a.ctid = f.place AND a.executor IS NOT DISTINCT FROM $1::uuid
       AND a.inbox IS NOT DISTINCT FROM f.inbox AND a.outcome IS NULL
     RETURNING a.task_id, a.token, a.inbox, a.outcome, a.finished_at, a.error, a.cancel_at,

@@ -1,14 +1,15 @@
 -- Reads what was assigned to executor $1 above number $2, at most $3 tasks and about $4 bytes.
-SELECT a.inbox, a.task_id, a.token, a.started_at, a.cancel_at IS NOT NULL AS cancelled,
-       t.type, t.name, t.queue, t.run_at, t.on_lost, t.timeout_ms, t.payload::text, t.work::text
+SELECT inbox, task_id, token, started_at, cancelled, type, name, queue, run_at, on_lost,
+       timeout_ms, payload::text, work::text
 FROM (
-    SELECT a.*, sum(t.size) OVER (ORDER BY a.inbox ROWS UNBOUNDED PRECEDING) - t.size AS before
+    SELECT a.inbox, a.task_id, a.token, a.started_at, a.cancel_at IS NOT NULL AS cancelled,
+           t.type, t.name, t.queue, t.run_at, t.on_lost, t.timeout_ms, t.payload, t.work,
+           sum(t.size) OVER (ORDER BY a.inbox ROWS UNBOUNDED PRECEDING) - t.size AS before
     FROM (SELECT a.inbox, a.task_id, a.token, a.started_at, a.cancel_at
           FROM attempt a
           WHERE a.executor = $1::uuid AND a.inbox > $2::bigint AND a.outcome IS NULL
           ORDER BY a.inbox LIMIT $3::int) AS a
-    CROSS JOIN LATERAL (SELECT t.size FROM task t WHERE t.id = a.task_id LIMIT 1) AS t
+    CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = a.task_id LIMIT 1) AS t
 ) AS a
-CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = a.task_id LIMIT 1) AS t
-WHERE a.before < $4::bigint
-ORDER BY a.inbox;
+WHERE before < $4::bigint
+ORDER BY inbox;

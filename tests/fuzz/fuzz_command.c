@@ -8,11 +8,10 @@
 
 static void check_again(const struct task *task)
 {
-    SCOPED(scoped_json) struct json_object *value = task_command(task), *second = NULL;
     struct command_refusal refusal;
     struct command again;
     size_t size;
-    const char *text = json_text(value, &size);
+    SCOPED(scoped_text) char *text = task_command(task, &size);
     struct command_record record = {.topic = "t",
                                     .timestamp_ms = -1,
                                     .type = "rota.task.schedule.v1",
@@ -20,8 +19,9 @@ static void check_again(const struct task *task)
                                     .value_size = size};
 
     assert(command_read_record(&again, &record, false, &refusal));
-    second = task_command(&again.task);
-    assert(!strcmp(json_text(second, &size), text));
+    SCOPED(scoped_text) char *second = task_command(&again.task, &size);
+
+    assert(!strcmp(second, text));
     command_done(&again);
 }
 

@@ -29,18 +29,18 @@ static void check_bounds(const struct task *task)
 
 static void check_again(const struct task *task)
 {
-    SCOPED(scoped_json) struct json_object *command = task_command(task), *read = NULL;
+    SCOPED(scoped_json) struct json_object *read = NULL;
     struct problems problems = {0};
     struct fault fault;
     struct task again;
     size_t size;
-    const char *text = json_text(command, &size);
+    SCOPED(scoped_text) char *text = task_command(task, &size);
 
     assert(json_read(&read, text, size, &fault));
     assert(task_read_command(&again, read, &problems));
-    SCOPED(scoped_json) struct json_object *second = task_command(&again);
+    SCOPED(scoped_text) char *second = task_command(&again, &size);
 
-    assert(!strcmp(json_text(second, &size), text));
+    assert(!strcmp(second, text));
     task_done(&again);
 }
 

@@ -6,19 +6,6 @@
 
 #define ROOM 64
 
-static size_t write_into(char *at, size_t room, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static size_t write_into(char *at, size_t room, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    size_t size = line_write(at, room, format, args);
-    va_end(args);
-    return size;
-}
-
 /* The same as snprintf in rooms of every size, and nothing behind the room. */
 #define SAME(...)                                                                                  \
     do {                                                                                           \
@@ -29,7 +16,7 @@ static size_t write_into(char *at, size_t room, const char *format, ...)
             size_t wanted = strlen(whole) < room ? strlen(whole) : room - 1;                       \
                                                                                                    \
             memset(ours, '#', sizeof ours);                                                        \
-            assert_int_equal(write_into(ours, room, __VA_ARGS__), wanted);                         \
+            assert_int_equal(line_format(ours, room, __VA_ARGS__), wanted);                        \
             assert_memory_equal(ours, whole, wanted);                                              \
             assert_int_equal(ours[room], '#');                                                     \
         }                                                                                          \
@@ -61,7 +48,7 @@ static void an_empty_format_is_an_empty_line(void **state)
     const char *empty = "";
 
     (void)state;
-    assert_int_equal(write_into(ours, sizeof ours, "%s", empty), 0);
+    assert_int_equal(line_format(ours, sizeof ours, "%s", empty), 0);
     assert_string_equal(ours, "###");
 }
 
