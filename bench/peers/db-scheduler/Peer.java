@@ -21,7 +21,7 @@ public class Peer {
     static final int THREADS = 100;
     static final double LOWER = 2.0;
     static final double UPPER = 6.0;
-    static final int CONNECTIONS = 40;
+    static final int CONNECTIONS = 20;
 
     static final String[] SCHEMA = {
         """

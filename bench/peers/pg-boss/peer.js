@@ -7,7 +7,7 @@ const BATCH = 5000;
 const WORKERS = 2;
 const QUEUE = "noop";
 const options = {
-    batchSize: 2000,
+    batchSize: 1000,
     orderByCreatedOn: false,
     priority: false,
     pollingIntervalSeconds: 0.5,

@@ -28,13 +28,20 @@ struct Noop {
 async fn fill(pool: &PgPool, mut count: u64) -> Outcome {
     awa::migrations::run(pool).await?;
     let store = QueueStorage::new(QueueStorageConfig::default())?;
-    sqlx::query("INSERT INTO awa.queue_meta (queue, enqueue_shards) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(QUEUE)
-        .bind(SHARDS)
-        .execute(pool)
-        .await?;
-    let noop = Noop { hello: "world".into() };
-    let opts = InsertOpts { queue: QUEUE.into(), ..Default::default() };
+    sqlx::query(
+        "INSERT INTO awa.queue_meta (queue, enqueue_shards) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(QUEUE)
+    .bind(SHARDS)
+    .execute(pool)
+    .await?;
+    let noop = Noop {
+        hello: "world".into(),
+    };
+    let opts = InsertOpts {
+        queue: QUEUE.into(),
+        ..Default::default()
+    };
     let job = awa::insert::params_with(&noop, opts)?;
     while count > 0 {
         let jobs = vec![job.clone(); BATCH.min(count) as usize];
@@ -47,7 +54,9 @@ async fn fill(pool: &PgPool, mut count: u64) -> Outcome {
 /// Counts what ran; the first says when.
 fn ran() {
     if RAN.fetch_add(1, Ordering::Relaxed) == 0 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock");
         println!("first {:.6}", now.as_secs_f64());
     }
 }
@@ -93,7 +102,10 @@ async fn work(pool: PgPool) -> Outcome {
 #[tokio::main]
 async fn main() -> Outcome {
     let url = std::env::var("DATABASE_URL")?;
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&url).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .connect(&url)
+        .await?;
     let given: Vec<String> = std::env::args().skip(1).collect();
     match given.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["fill", count] => fill(&pool, count.parse()?).await,
