@@ -4,7 +4,7 @@ WITH stored AS (
     INSERT INTO task (id, type, queue, priority, run_at, created_at, on_lost, size, payload)
     SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7'
             || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-           'log', 'default', 0, %(first)s::timestamptz + g * %(step_us)s * interval '1 us',
+           'log', 'default', 0, %(first)s::timestamptz + g::bigint * %(step_us)s * interval '1 us',
            now(), 'retry', 18, '{"hello": "world"}'
     FROM generate_series(0, %(count)s - 1) AS g
     RETURNING id, queue, priority, run_at

@@ -56,7 +56,7 @@ PEERS = (
          left="SELECT EXISTS (SELECT FROM river_job WHERE state IN ('available', 'running'))",
          kept="SELECT count(*) FROM river_job WHERE state = 'completed' AND attempt = 1"),
     Peer("awa", "awa {}, counts only", "Cargo.toml", r'awa = "=([\d.]+)"',
-         build=[("cargo", "build", "--release", "--locked")], program=("target/release/peer",), processes=1,
+         build=[("cargo", "build", "--release")], program=("target/release/peer",), processes=1,
          left=f"SELECT %(total)s > {AWA_ENDED}", kept=f"SELECT {AWA_ENDED}"),
     Peer("pg-boss", "pg-boss {}", "package.json", r'"pg-boss": "([\d.]+)"',
          build=[NODE], program=("node", "peer.js"), processes=1,
