@@ -26,6 +26,11 @@ struct sent {
     int64_t at_us;
 };
 
+struct known_topic {
+    char *name;
+    int partitions;
+};
+
 struct bus {
     rd_kafka_t *kafka;
     rd_kafka_queue_t *events;
@@ -37,6 +42,8 @@ struct bus {
     bool connected;
     int brokers; /* of the cluster, as far as they are known */
     int64_t failed_us, told_ms, told_delete_ms;
+    struct known_topic known[TOPICS_MOST];
+    size_t known_count;
     struct bus_topic topics[TOPICS_MOST]; /* still to be made */
     size_t topic_count;
     bool asking;
@@ -110,6 +117,47 @@ static void read_brokers(struct bus *bus, struct json_object *brokers)
         bus->brokers = known;
 }
 
+/* The place of the topic, or the one behind the last. */
+static size_t find_topic(const struct bus *bus, const char *name)
+{
+    size_t i = 0;
+
+    while (i < bus->known_count && strcmp(bus->known[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void know_topic(struct bus *bus, const char *name, int partitions)
+{
+    size_t place = find_topic(bus, name);
+
+    if (place == TOPICS_MOST)
+        return;
+    if (place == bus->known_count)
+        bus->known[bus->known_count++].name = mem_text(name);
+    bus->known[place].partitions = partitions;
+}
+
+/* Partition -1 holds what has no place yet. */
+static void read_topics(struct bus *bus, struct json_object *topics)
+{
+    json_object_object_foreach(topics, name, topic)
+    {
+        struct json_object *partitions = json_object_object_get(topic, "partitions");
+        bool unplaced = partitions && json_object_object_get_ex(partitions, "-1", NULL);
+
+        if (partitions)
+            know_topic(bus, name, json_object_object_length(partitions) - unplaced);
+    }
+}
+
+int bus_partitions(const struct bus *bus, const char *topic)
+{
+    size_t place = find_topic(bus, topic);
+
+    return place < bus->known_count ? bus->known[place].partitions : 0;
+}
+
 /* What makes a topic durable: see promise 1 in the README. */
 static void set_durability(const struct bus *bus, const struct bus_topic *topic, int replicas,
                            rd_kafka_NewTopic_t *wanted)
@@ -160,9 +208,12 @@ static void on_statistics(struct bus *bus, rd_kafka_event_t *event)
 {
     struct json_object *page = json_tokener_parse(rd_kafka_event_stats(event));
     struct json_object *brokers = page ? json_object_object_get(page, "brokers") : NULL;
+    struct json_object *topics = page ? json_object_object_get(page, "topics") : NULL;
 
     if (brokers)
         read_brokers(bus, brokers);
+    if (topics)
+        read_topics(bus, topics);
     json_object_put(page);
     metrics_set(METRIC_KAFKA_UP, bus->connected);
     if (bus->topic_count && !bus->asking && bus->brokers && clock_boot_us() >= bus->ask_at_us)
@@ -278,15 +329,15 @@ static int events_ready(sd_event_source *source, int fd, uint32_t ready, void *d
 static bool make_conf(rd_kafka_conf_t **ret, const struct bus_settings *settings,
                       struct fault *fault)
 {
-    static const struct kafka_row defaults[] = {
-        {"statistics.interval.ms", "1000"},
+    char linger[24], timeout[24], look[24];
+    const struct kafka_row defaults[] = {
+        {"statistics.interval.ms", look},
         {"topic.metadata.refresh.interval.ms", "10000"},
         {"reconnect.backoff.max.ms", "2000"},
         {"message.max.bytes", "1048588"}, /* as much as a broker takes unless told otherwise */
         {"queue.buffering.max.kbytes", "65536"},
         {"socket.nagle.disable", "true"},
     };
-    char linger[24], timeout[24];
     const struct kafka_row fixed[] = {
         {"enable.idempotence", "true"},
         {"acks", "all"},
@@ -294,6 +345,7 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct bus_settings *settings
         {"message.timeout.ms", timeout},
     };
 
+    snprintf(look, sizeof look, "%lld", (long long)settings->look_ms);
     snprintf(linger, sizeof linger, "%lld", (long long)settings->linger_ms);
     snprintf(timeout, sizeof timeout, "%lld", (long long)settings->timeout_ms);
     return kafka_conf(ret, settings->config, defaults, COUNT(defaults), fixed, COUNT(fixed), fault);
@@ -347,6 +399,8 @@ void bus_close(struct bus *bus, int wait_ms)
     rd_kafka_queue_destroy(bus->events);
     rd_kafka_destroy(bus->kafka);
     close(bus->fd);
+    for (size_t i = 0; i < bus->known_count; i++)
+        free(bus->known[i].name);
     if (bus->cluster)
         rd_kafka_mem_free(NULL, bus->cluster);
     free(bus);

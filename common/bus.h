@@ -41,6 +41,7 @@ struct bus_settings {
     const struct config *config;
     int64_t timeout_ms; /* of a message: delivery report or fault */
     int64_t linger_ms;
+    int64_t look_ms; /* how often it looks at brokers and topics; a look costs a millisecond */
 };
 
 bool bus_open(struct bus **ret, sd_event *loop, const struct bus_settings *settings,
@@ -59,6 +60,9 @@ bool bus_is_up(
 
 /* Kafka's cluster id, NULL while it is not known. Lives as long as the bus. */
 const char *bus_cluster(struct bus *bus);
+
+/* How many partitions a topic that was sent to has; 0 while it is not known. */
+int bus_partitions(const struct bus *bus, const char *topic);
 
 struct bus_topic {
     const char *name; /* lives as long as the bus */

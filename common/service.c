@@ -8,6 +8,7 @@
 #include "common/problem.h"
 
 #include <json-c/json.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
@@ -427,6 +428,16 @@ static int refuse(const struct service_program *program, const struct fault *fau
     return fault->kind == FAULT_REJECTED ? 2 : EXIT_FAILURE;
 }
 
+/*
+ * Batches free thousands of small pieces in a row, and with its fast bins the C library gathers all
+ * of them anew each time that a long free piece has formed (malloc_consolidate): a tenth of what a
+ * consumer computes. Without them every piece is joined to its neighbours at once.
+ */
+static void set_up_heap(void)
+{
+    mallopt(M_MXFAST, 0);
+}
+
 int service_run(const struct service_program *program, int count, char **arguments)
 {
     static struct service service; /* texts of its settings live until the process ends */
@@ -440,6 +451,7 @@ int service_run(const struct service_program *program, int count, char **argumen
         return EXIT_SUCCESS;
     if (count > 1 && !strcmp(arguments[1], "--healthcheck"))
         return probe_run(service.config.http_addr, "/readyz", PROBE_MS, stdout);
+    set_up_heap();
     block_signals();
     raise_file_limit(&service.config);
     if (start(&service, &fault)) {

@@ -35,6 +35,21 @@ struct dispatch {
     sd_event_source *timer, *tick;
 };
 
+/* Columns of dispatch.sql. */
+enum {
+    HELD,
+    NOW,
+    TASKS,
+    TOKENS,
+    EXECUTORS,
+    INBOXES,
+    LAST_RUN_AT,
+    NEXT_RUN_AT,
+    SAID_EXECUTORS,
+    SAID_CREDITS,
+    SAID_READ_UPTO
+};
+
 static void step(struct dispatch *dispatch);
 
 static void wake_at(struct dispatch *dispatch, int64_t boot_us)
@@ -203,8 +218,8 @@ static void wake_takers(struct dispatch *dispatch, const bool *woken)
 
 static void log_assigned(struct dispatch *dispatch, const PGresult *rows)
 {
-    struct rows_array ids = rows_array(rows, 0, 2), tokens = rows_array(rows, 0, 3),
-                      executors = rows_array(rows, 0, 4);
+    struct rows_array ids = rows_array(rows, 0, TASKS), tokens = rows_array(rows, 0, TOKENS),
+                      executors = rows_array(rows, 0, EXECUTORS);
     char task[UUID_TEXT];
 
     if (!log_wants(LOG_INFO))
@@ -222,9 +237,10 @@ static void log_assigned(struct dispatch *dispatch, const PGresult *rows)
 /* Counts for each executor what it was given, and what it says it would take. */
 static void account(struct dispatch *dispatch, const PGresult *rows, bool *woken)
 {
-    struct rows_array to = rows_array(rows, 0, 4), inboxes = rows_array(rows, 0, 11),
-                      said = rows_array(rows, 0, 8), credits = rows_array(rows, 0, 9),
-                      read = rows_array(rows, 0, 10);
+    struct rows_array to = rows_array(rows, 0, EXECUTORS), inboxes = rows_array(rows, 0, INBOXES),
+                      said = rows_array(rows, 0, SAID_EXECUTORS),
+                      credits = rows_array(rows, 0, SAID_CREDITS),
+                      read = rows_array(rows, 0, SAID_READ_UPTO);
     int *counts = mem_array(int, dispatch->takers.count);
     /* The last number that each was given itself: of a later one it never hears. */
     int64_t *last = mem_array(int64_t, dispatch->takers.count);
@@ -258,21 +274,40 @@ static void account(struct dispatch *dispatch, const PGresult *rows, bool *woken
     free(counts);
 }
 
+/* Inbox numbers were given out in the order of the lane. */
+static struct uuid last_task(const PGresult *rows)
+{
+    struct rows_array ids = rows_array(rows, 0, TASKS), inboxes = rows_array(rows, 0, INBOXES);
+    struct uuid last = {0};
+    int64_t most = -1;
+
+    while (ids.count-- > 0) {
+        struct uuid id = rows_next_uuid(&ids);
+        int64_t inbox = rows_next_int(&inboxes);
+
+        if (inbox > most)
+            last = id;
+        most = inbox > most ? inbox : most;
+    }
+    return last;
+}
+
 /* Where the lane stands after an answer: behind the last row taken, waiting for the next instant.
  */
 static void move_lane(struct dispatch *dispatch, const PGresult *rows, int taken)
 {
     struct lane *lane = lanes_find(&dispatch->lanes, dispatch->queue, dispatch->priority);
-    int64_t next_us = rows_is_null(rows, 0, 7) ? LANE_NEVER : rows_time(rows, 0, 7);
+    int64_t next_us =
+        rows_is_null(rows, 0, NEXT_RUN_AT) ? LANE_NEVER : rows_time(rows, 0, NEXT_RUN_AT);
 
     if (!lane)
         return;
     if (taken) {
-        int64_t last_us = rows_time(rows, 0, 5);
+        int64_t last_us = rows_time(rows, 0, LAST_RUN_AT);
         /* A hint that came meanwhile may have set it further back: then it stays there. */
         if (lane->next_us >= last_us) {
             lane->cursor_us = last_us;
-            lane->cursor_id = rows_uuid(rows, 0, 6);
+            lane->cursor_id = last_task(rows);
         }
     }
     if (taken == dispatch->limit)
@@ -302,10 +337,10 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
     int64_t now_us = clock_boot_us();
 
     dispatch->asking = false;
-    if (!fault && rows_array(rows, 0, 2).count)
+    if (!fault && rows_array(rows, 0, TASKS).count)
         POINT(DISPATCH_COMMITTED);
     /* Counted first: who was frozen mostly learns from its own clock that its term has ended. */
-    if (!fault && !rows_bool(rows, 0, 0)) {
+    if (!fault && !rows_bool(rows, 0, HELD)) {
         metrics_count(METRIC_DISPATCH_FENCED);
         log_warn("dispatch.fenced", "epoch=%lld", (long long)dispatch->asked_epoch);
     }
@@ -317,13 +352,13 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
         on_refused(dispatch, fault);
         return;
     }
-    if (!rows_bool(rows, 0, 0)) {
+    if (!rows_bool(rows, 0, HELD)) {
         dispatch->owner.doubt(dispatch->owner.data, "the lease is another node's");
         return;
     }
-    clock_heard(rows_time(rows, 0, 1), dispatch->asked_us, now_us);
+    clock_heard(rows_time(rows, 0, NOW), dispatch->asked_us, now_us);
     metrics_observe(METRIC_FETCH_DURATION, (double)(now_us - dispatch->asked_us) / 1e6);
-    struct rows_array ids = rows_array(rows, 0, 2);
+    struct rows_array ids = rows_array(rows, 0, TASKS);
     bool *woken = mem_array(bool, dispatch->takers.count);
 
     account(dispatch, rows, woken);
@@ -331,7 +366,7 @@ static void on_dispatched(void *data, const PGresult *rows, const struct fault *
     if (ids.count) {
         metrics_add(METRIC_DISPATCHED, ids.count);
         metrics_observe(METRIC_DISPATCH_DELAY,
-                        (double)(rows_time(rows, 0, 1) - rows_time(rows, 0, 5)) / 1e6);
+                        (double)(rows_time(rows, 0, NOW) - rows_time(rows, 0, LAST_RUN_AT)) / 1e6);
         log_assigned(dispatch, rows); /* before its start, for who reads along */
         wake_takers(dispatch, woken);
     }

@@ -285,7 +285,8 @@ static bool start(struct service *service, void **data, struct fault *fault)
     sd_event_source_set_enabled(consumer->again, SD_EVENT_OFF);
     if (!bus_open(
             &consumer->bus, consumer->loop,
-            &(struct bus_settings){.config = consumer->config, .timeout_ms = 30000, .linger_ms = 5},
+            &(struct bus_settings){
+                .config = consumer->config, .timeout_ms = 30000, .linger_ms = 5, .look_ms = 3000},
             fault) ||
         !open_databases(consumer, fault))
         return false;

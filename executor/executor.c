@@ -18,6 +18,7 @@
 
 #define BUS_TIMEOUT_MS 30000
 #define BUS_LINGER_MS 2
+#define BUS_LOOK_MS 3000
 #define STOP_MARGIN_US INT64_C(2000000) /* of a clean stop, for reports and signing off */
 #define DRAIN_LOOK_US 10000
 #define KILL_AGAIN_US 10000
@@ -279,8 +280,10 @@ static bool find_launcher(struct executor *executor, struct fault *fault)
 
 static bool open_types(struct executor *executor, struct fault *fault)
 {
-    const struct bus_settings settings = {
-        .config = executor->config, .timeout_ms = BUS_TIMEOUT_MS, .linger_ms = BUS_LINGER_MS};
+    const struct bus_settings settings = {.config = executor->config,
+                                          .timeout_ms = BUS_TIMEOUT_MS,
+                                          .linger_ms = BUS_LINGER_MS,
+                                          .look_ms = BUS_LOOK_MS};
 
     if (run_allows(executor->run, "shell") && !find_launcher(executor, fault))
         return false;

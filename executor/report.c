@@ -279,37 +279,86 @@ static const char *error_of(const struct attempt *attempt)
     return attempt->error;
 }
 
-/* started_at, finished_at, outcome, exit_code, error: $5 to $9 of finish.sql. */
+static void add_started(struct args *args, const struct attempt *attempt)
+{
+    if (attempt->started_us)
+        args_time(args, attempt->started_us);
+    else
+        args_null(args);
+}
+
+static void add_finished(struct args *args, const struct attempt *attempt)
+{
+    args_time(args, attempt->finished_us);
+}
+
+/* By its place in attempt_outcome, from 1: PostgreSQL finds a number in an array at once. */
+static void add_outcome(struct args *args, const struct attempt *attempt)
+{
+    args_int4(args, (int32_t)attempt->outcome + 1);
+}
+
+static void add_exit_code(struct args *args, const struct attempt *attempt)
+{
+    if (attempt->has_exit_code)
+        args_int4(args, attempt->exit_code);
+    else
+        args_null(args);
+}
+
+static void add_error(struct args *args, const struct attempt *attempt)
+{
+    args_text(args, error_of(attempt));
+}
+
+static bool has_exit_code(const struct attempt *attempt)
+{
+    return attempt->has_exit_code;
+}
+
+static bool has_error(const struct attempt *attempt)
+{
+    return attempt->error != NULL;
+}
+
+/* $5 to $9 of finish.sql; null in place of an array where no attempt has one. */
+static const struct {
+    enum args_type type;
+    void (*add)(struct args *args, const struct attempt *attempt);
+    bool (*has)(const struct attempt *attempt); /* NULL: every one does */
+} columns[] = {
+    {ARGS_TIME, add_started, NULL},    {ARGS_TIME, add_finished, NULL},
+    {ARGS_INT4, add_outcome, NULL},    {ARGS_INT4, add_exit_code, has_exit_code},
+    {ARGS_TEXT, add_error, has_error},
+};
+
+static bool any_has(const struct batch *batch, bool (*has)(const struct attempt *attempt))
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (has(batch->attempts[i]))
+            return true;
+    return false;
+}
+
 static void add_ends(struct args *args, const struct batch *batch)
 {
-    args_array(args, ARGS_TIME);
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->attempts[i]->started_us)
-            args_time(args, batch->attempts[i]->started_us);
-        else
+    for (size_t column = 0; column < COUNT(columns); column++) {
+        if (columns[column].has && !any_has(batch, columns[column].has)) {
             args_null(args);
+            continue;
+        }
+        args_array(args, columns[column].type);
+        for (size_t i = 0; i < batch->count; i++)
+            columns[column].add(args, batch->attempts[i]);
+        args_array_end(args);
     }
-    args_array_end(args);
-    args_array(args, ARGS_TIME);
-    for (size_t i = 0; i < batch->count; i++)
-        args_time(args, batch->attempts[i]->finished_us);
-    args_array_end(args);
-    args_array(args, ARGS_TEXT);
-    for (size_t i = 0; i < batch->count; i++)
-        args_text(args, outcome_name(batch->attempts[i]->outcome));
-    args_array_end(args);
-    args_array(args, ARGS_INT4);
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->attempts[i]->has_exit_code)
-            args_int4(args, batch->attempts[i]->exit_code);
-        else
-            args_null(args);
-    }
-    args_array_end(args);
-    args_array(args, ARGS_TEXT);
-    for (size_t i = 0; i < batch->count; i++)
-        args_text(args, error_of(batch->attempts[i]));
-    args_array_end(args);
+}
+
+static int by_inbox(const void *one, const void *other)
+{
+    const struct attempt *a = *(struct attempt *const *)one, *b = *(struct attempt *const *)other;
+
+    return (a->inbox > b->inbox) - (a->inbox < b->inbox);
 }
 
 static void send_batch(struct report *report, struct batch *batch)
@@ -340,6 +389,7 @@ static void flush(struct report *report)
             TAILQ_REMOVE(&report->queue, attempt, queued);
             batch->attempts[batch->count++] = attempt;
         }
+        qsort(batch->attempts, batch->count, sizeof *batch->attempts, by_inbox);
         report->queued -= (int64_t)batch->count;
         report->flying += (int64_t)batch->count;
         send_batch(report, batch);

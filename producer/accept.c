@@ -148,6 +148,12 @@ static void on_delivered(void *data, const struct bus_position *where, const str
     free(acceptance);
 }
 
+void accept_place(struct producer *producer, struct task *task)
+{
+    if (!task->key)
+        spread_choose(&producer->spread, &task->id, bus_partitions(producer->bus, producer->topic));
+}
+
 void accept_send(struct producer *producer, struct web_request *request, const struct task *task)
 {
     struct acceptance *acceptance =
@@ -179,6 +185,7 @@ void accept_task(struct web_request *request, void *data)
         accept_refuse(request, &problems);
         return;
     }
+    accept_place(producer, &task);
     accept_send(producer, request, &task);
     task_done(&task);
 }

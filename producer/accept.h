@@ -33,5 +33,8 @@ bool accept_read_json(struct json_object **ret, struct web_request *request);
 enum problem accept_json_problem(struct problems *problems, const struct json_place *place,
                                  const struct fault *fault);
 
+/* A new task gets its place in Kafka: its id may change, unless it came from a key. */
+void accept_place(struct producer *producer, struct task *task);
+
 /* Sends the task and answers the request, now or later. The task is still the caller's. */
 void accept_send(struct producer *producer, struct web_request *request, const struct task *task);

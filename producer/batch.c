@@ -167,6 +167,7 @@ static void take_item(struct batch *batch, int index, struct json_object *object
                     problems.list[0].detail, &problems);
         return;
     }
+    accept_place(batch->producer, &task);
     send_item(batch, index, &task);
     task_done(&task);
 }

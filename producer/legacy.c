@@ -126,6 +126,7 @@ void accept_legacy(struct web_request *request, void *data)
                 .has_exec_ts = json_object_object_get(object, "execTs") != NULL,
                 .data = sent ? mem_text(json_object_get_string(sent)) : NULL);
 
+    accept_place(producer, &task);
     if (!command_send_task(producer->bus, producer->topic, log_node(), &task, on_sent, sending,
                            &fault))
         on_sent(sending, NULL, &fault);
@@ -142,6 +143,7 @@ static void send_legacy(struct producer *producer, struct web_request *request,
         accept_refuse(request, &problems);
         return;
     }
+    accept_place(producer, &task);
     accept_send(producer, request, &task);
     task_done(&task);
 }

@@ -14,6 +14,7 @@
 
 #define MESSAGE_MS 10000 /* until a delivery report: well below what callers wait */
 #define LINGER_MS 2
+#define LOOK_MS 1000
 #define TICK_US UINT64_C(1000000)
 #define DRAIN_TICK_US UINT64_C(20000)
 #define QUEUE_MOST 80000 /* messages without a report; librdkafka takes 100,000 */
@@ -151,8 +152,10 @@ static bool start(struct service *service, void **data, struct fault *fault)
     snprintf(producer->topic, sizeof producer->topic, "%scommands", config->kafka_topic_prefix);
     task_guard_topics(config->kafka_topic_prefix);
     if (!bus_open(&producer->bus, producer->loop,
-                  &(struct bus_settings){
-                      .config = config, .timeout_ms = MESSAGE_MS, .linger_ms = LINGER_MS},
+                  &(struct bus_settings){.config = config,
+                                         .timeout_ms = MESSAGE_MS,
+                                         .linger_ms = LINGER_MS,
+                                         .look_ms = LOOK_MS},
                   fault) ||
         !db_open(&producer->db, producer->loop,
                  &(struct db_settings){.conninfo = config->database_url,

@@ -5,6 +5,7 @@
 #include "common/db.h"
 #include "common/service.h"
 #include "common/task.h"
+#include "producer/spread.h"
 
 struct waiters;
 
@@ -15,6 +16,7 @@ struct producer {
     struct bus *bus;
     struct db *db; /* reads only */
     struct waiters *waiters;
+    struct spread spread;
     char topic[256];  /* <prefix>commands */
     bool schema_fits; /* the database has the tables that we read */
     bool asking_schema;

@@ -27,7 +27,7 @@ WITH lease AS MATERIALIZED (
 ), instant AS MATERIALIZED (
     SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM live) AS after_the_locks
 ), picked AS MATERIALIZED (
-    SELECT d.ctid AS place, d.task_id, d.token, d.run_at
+    SELECT d.ctid AS place
     FROM due d
     WHERE d.queue = $3::text AND d.priority = $4::smallint
       AND d.run_at <= (SELECT now FROM instant)
@@ -36,14 +36,14 @@ WITH lease AS MATERIALIZED (
     LIMIT (SELECT coalesce(upto, 0) FROM taker)
     FOR UPDATE SKIP LOCKED
 ), gone AS (
-    DELETE FROM due d USING (SELECT *, row_number() OVER ()::int AS n FROM picked) AS p
-    WHERE d.ctid = p.place
-    RETURNING p.n, p.task_id, p.token, p.run_at
+    DELETE FROM due d WHERE d.ctid = ANY (ARRAY(SELECT place FROM picked))
+    RETURNING d.task_id, d.token, d.run_at
 ), given AS (
     INSERT INTO attempt (task_id, token, executor, inbox, assigned_at)
-    SELECT g.task_id, g.token + 1, t.who[width_bucket(g.n - 1, t.first)], $9::bigint + g.n,
-           (SELECT now FROM instant)
-    FROM gone g CROSS JOIN taker t
+    SELECT g.task_id, g.token + 1,
+           (SELECT who FROM taker)[width_bucket(g.n - 1, (SELECT first FROM taker))],
+           $9::bigint + g.n, (SELECT now FROM instant)
+    FROM (SELECT *, row_number() OVER (ORDER BY run_at, task_id)::int AS n FROM gone) AS g
     RETURNING task_id, token, executor, inbox
 ), said AS MATERIALIZED (
     SELECT s.executor, s.credits, s.read_upto
@@ -52,16 +52,14 @@ WITH lease AS MATERIALIZED (
 )
 SELECT coalesce((SELECT held FROM lease), false) AS held,
        (SELECT now FROM instant) AS now,
-       ARRAY(SELECT task_id FROM given) AS task_ids,
-       ARRAY(SELECT token FROM given) AS tokens,
-       ARRAY(SELECT executor FROM given) AS executors,
-       (SELECT run_at FROM gone ORDER BY n DESC LIMIT 1) AS last_run_at,
-       (SELECT task_id FROM gone ORDER BY n DESC LIMIT 1) AS last_task_id,
+       g.task_ids, g.tokens, g.executors, g.inboxes,
+       (SELECT max(run_at) FROM gone) AS last_run_at,
        (SELECT d.run_at FROM due d
         WHERE d.queue = $3::text AND d.priority = $4::smallint
           AND d.run_at > (SELECT now FROM instant)
         ORDER BY d.run_at LIMIT 1) AS next_run_at,
        ARRAY(SELECT executor FROM said) AS said_executors,
        ARRAY(SELECT credits FROM said) AS said_credits,
-       ARRAY(SELECT read_upto FROM said) AS said_read_upto,
-       ARRAY(SELECT inbox FROM given) AS inboxes;
+       ARRAY(SELECT read_upto FROM said) AS said_read_upto
+FROM (SELECT array_agg(task_id) AS task_ids, array_agg(token) AS tokens,
+             array_agg(executor) AS executors, array_agg(inbox) AS inboxes FROM given) AS g;

@@ -2,27 +2,35 @@
 -- row or the task's end) and the executor's own state. Settles: the master that closed the attempt
 -- first (outcome is no longer null), an older token, another executor, a database that failed over
 -- and knows this attempt under another inbox number: such a report changes nothing.
--- Attempts are found by key and updated by ctid. IS NOT DISTINCT FROM cannot use an index: with =
--- a plan made while the table was empty walks the inbox index once for each report.
--- $1 executor, $2 task_id, $3 token, $4 inbox, $5 started_at, $6 finished_at, $7 outcome,
--- $8 exit_code, $9 error; $10 credits, $11 read_upto, $12 low; $13 true: wake the master.
+-- Rows are found by one index scan; what is reported of each stands in the arrays where its inbox
+-- number does, and those ascend. No join, so that nothing can turn around.
+-- $1 executor, $2 task_id, $3 token, $4 inbox (ascending, each once), $5 started_at, $6 finished_at,
+-- $7 outcome (its place in attempt_outcome, from 1), $8 exit_code, $9 error (null where none has one);
+-- $10 credits, $11 read_upto, $12 low; $13 true: wake the master.
 WITH settled AS (
     UPDATE attempt a
-    SET started_at = CASE WHEN f.started_at IS NULL THEN a.started_at
-                          ELSE greatest(f.started_at, a.assigned_at) END,
-        finished_at = greatest(f.finished_at, a.assigned_at),
-        outcome = f.outcome::attempt_outcome, exit_code = f.exit_code, error = f.error
-    FROM (SELECT r.*, p.place
-          FROM (SELECT unnest($2::uuid[]) AS task_id, unnest($3::int[]) AS token,
-                       unnest($4::bigint[]) AS inbox, unnest($5::timestamptz[]) AS started_at,
-                       unnest($6::timestamptz[]) AS finished_at, unnest($7::text[]) AS outcome,
-                       unnest($8::int[]) AS exit_code, unnest($9::text[]) AS error) AS r
-          CROSS JOIN LATERAL (
-              SELECT a.ctid AS place FROM attempt a
-              WHERE a.task_id = r.task_id AND a.token = r.token LIMIT 1
-          ) AS p) AS f
-    WHERE a.ctid = f.place AND a.executor IS NOT DISTINCT FROM $1::uuid
-      AND a.inbox IS NOT DISTINCT FROM f.inbox AND a.outcome IS NULL
+    SET started_at = coalesce(
+            greatest(($5::timestamptz[])[width_bucket(a.inbox, $4::bigint[])],
+                     CASE WHEN ($5::timestamptz[])[width_bucket(a.inbox, $4::bigint[])] IS NOT NULL
+                          THEN a.assigned_at END),
+            a.started_at),
+        finished_at = greatest(($6::timestamptz[])[width_bucket(a.inbox, $4::bigint[])],
+                               a.assigned_at),
+        outcome = (ARRAY['succeeded', 'failed', 'timed_out', 'cancelled', 'lost',
+                         'returned']::attempt_outcome[])
+                  [($7::int[])[width_bucket(a.inbox, $4::bigint[])]],
+        exit_code = ($8::int[])[width_bucket(a.inbox, $4::bigint[])],
+        error = ($9::text[])[width_bucket(a.inbox, $4::bigint[])]
+    WHERE a.ctid = ANY (ARRAY(
+              SELECT p.place
+              FROM (SELECT unnest($4::bigint[]) AS inbox) AS r
+              CROSS JOIN LATERAL (
+                  SELECT a.ctid AS place FROM attempt a
+                  WHERE a.executor = $1::uuid AND a.inbox = r.inbox LIMIT 1
+              ) AS p))
+      AND a.outcome IS NULL
+      AND a.task_id = ($2::uuid[])[width_bucket(a.inbox, $4::bigint[])]
+      AND a.token = ($3::int[])[width_bucket(a.inbox, $4::bigint[])]
     RETURNING a.task_id, a.token, a.inbox, a.outcome, a.finished_at, a.error, a.cancel_at,
               a.cancel_reason
 ), back AS (

@@ -1,7 +1,9 @@
 -- Stores a batch of scheduled tasks and moves the offsets of the partitions they came from, in one
 -- transaction. Settles: two consumers that both believe they own a partition (the offset names its
--- old value: of the loser's partition nothing is stored), the same id twice (the first one stays),
--- and a key used again for another request (kept in `rejected`).
+-- old value: of the loser's partition nothing is stored), the same id twice (the first one stays; of
+-- two at once the second fails as a whole by task's key, and finds the first when it comes again),
+-- and a key used again for another request (kept in `rejected`). Not ON CONFLICT: it costs a lock
+-- and a record of the log for each row, and a conflict is rare.
 -- $1-$5 partitions: slot, topic, partition, offset before, offset after; $6 Kafka's cluster id;
 -- $7-$21 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
 -- timeout_ms, payload, work, tags, fingerprint;
@@ -15,11 +17,13 @@ WITH moved AS MATERIALIZED (
     RETURNING f.slot, o.topic, o.partition
 ), asked AS MATERIALIZED (
     SELECT a.*
-    FROM unnest($7::int[], $8::bigint[], $9::uuid[], $10::text[], $11::text[], $12::text[],
-                $13::smallint[], $14::timestamptz[], $15::timestamptz[], $16::text[],
-                $17::bigint[], $18::text[], $19::text[], $20::text[], $21::bytea[])
-         AS a(slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
-              timeout_ms, payload, work, tags, fingerprint)
+    FROM (SELECT unnest($7::int[]) AS slot, unnest($8::bigint[]) AS position,
+                 unnest($9::uuid[]) AS id, unnest($10::text[]) AS type, unnest($11::text[]) AS name,
+                 unnest($12::text[]) AS queue, unnest($13::smallint[]) AS priority,
+                 unnest($14::timestamptz[]) AS run_at, unnest($15::timestamptz[]) AS created_at,
+                 unnest($16::text[]) AS on_lost, unnest($17::bigint[]) AS timeout_ms,
+                 unnest($18::text[]) AS payload, unnest($19::text[]) AS work,
+                 unnest($20::text[]) AS tags, unnest($21::bytea[]) AS fingerprint) AS a
     WHERE a.slot = ANY (ARRAY(SELECT slot FROM moved))
 ), stored AS (
     INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
@@ -27,8 +31,8 @@ WITH moved AS MATERIALIZED (
     SELECT id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
            coalesce(octet_length(payload), 0) + coalesce(octet_length(work), 0),
            payload::jsonb, work::jsonb, tags::jsonb, fingerprint
-    FROM asked
-    ON CONFLICT (id) DO NOTHING
+    FROM asked a
+    WHERE NOT EXISTS (SELECT FROM task t WHERE t.id = a.id)
     RETURNING id, queue, priority, run_at, tags
 ), waiting AS (
     INSERT INTO due (task_id, queue, priority, run_at, token, spent)

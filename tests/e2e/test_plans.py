@@ -84,7 +84,7 @@ def calls(cluster):
                     f" '{EXECUTORS[1]}']::uuid[], ARRAY[{half}, {half}], 7::bigint << 32, 3600000",
         "inbox": f"'{EXECUTORS[0]}', {attempts[0][2] - 1}, {ROWS}, 8388608",
         "finish": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}, {nows}, {nows},"
-                  f" array_fill('succeeded'::text, ARRAY[{ROWS}]), array_fill(0, ARRAY[{ROWS}]),"
+                  f" array_fill(1, ARRAY[{ROWS}]), array_fill(0, ARRAY[{ROWS}]),"
                   f" array_fill(NULL::text, ARRAY[{ROWS}]), 100, {attempts[-1][2]},"
                   f" {attempts[-1][2]}, false",
         "start": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}, {nows}",
@@ -181,7 +181,7 @@ def test_a_plan_made_while_the_tables_were_empty(servers):
                  "start": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[],"
                           " '{}'::timestamptz[]",
                  "finish": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[],"
-                           " '{}'::timestamptz[], '{}'::timestamptz[], '{}'::text[], '{}'::int[],"
+                           " '{}'::timestamptz[], '{}'::timestamptz[], '{}'::int[], '{}'::int[],"
                            " '{}'::text[], 0, 0, 0, false",
                  "review": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[]",
                  "strays": f"{nobody}, 0, 10"}
@@ -216,14 +216,15 @@ def test_finishes_stay_on_their_page(database):
             cursor.execute(f"EXECUTE dispatch({given})")
             assert cursor.fetchone()[0]
             for executor in EXECUTORS:
-                cursor.execute("SELECT array_agg(task_id), array_agg(token), array_agg(inbox), count(*)"
+                cursor.execute("SELECT array_agg(task_id ORDER BY inbox), array_agg(token ORDER BY inbox),"
+                               " array_agg(inbox ORDER BY inbox), count(*)"
                                " FROM attempt WHERE executor = %s AND inbox > 7::bigint << 32"
                                " AND outcome IS NULL", (executor,))
                 ids, tokens, numbers, count = cursor.fetchone()
                 assert count == ROWS // 2
                 cursor.execute(
                     "EXECUTE finish(%s, %s::uuid[], %s, %s::bigint[], array_fill(now(), ARRAY[%s]),"
-                    " array_fill(now(), ARRAY[%s]), array_fill('succeeded'::text, ARRAY[%s]),"
+                    " array_fill(now(), ARRAY[%s]), array_fill(1, ARRAY[%s]),"
                     " array_fill(0, ARRAY[%s]), array_fill(NULL::text, ARRAY[%s]), 100, 0, 0, false)",
                     (executor, re.findall(r"[0-9a-f-]{36}", str(ids)), tokens, numbers)
                     + (count,) * 5)

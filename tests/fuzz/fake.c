@@ -111,6 +111,12 @@ bool service_is_stopping(const struct service *service)
     return false;
 }
 
+int bus_partitions(const struct bus *bus, const char *topic)
+{
+    (void)bus, (void)topic;
+    return 12;
+}
+
 bool bus_is_up(const struct bus *bus)
 {
     (void)bus;

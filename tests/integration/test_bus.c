@@ -30,10 +30,10 @@ static struct bus *open_bus(const struct config *config, int64_t timeout_ms)
     struct bus *bus = NULL;
     struct fault fault;
 
-    if (!bus_open(
-            &bus, loop,
-            &(struct bus_settings){.config = config, .timeout_ms = timeout_ms, .linger_ms = 1},
-            &fault))
+    if (!bus_open(&bus, loop,
+                  &(struct bus_settings){
+                      .config = config, .timeout_ms = timeout_ms, .linger_ms = 1, .look_ms = 1000},
+                  &fault))
         fail_msg("%s", fault.text);
     return bus;
 }
@@ -98,7 +98,8 @@ static void what_can_never_go_is_rejected(void **state)
 static void a_setting_that_promises_rest_on_is_refused(void **state)
 {
     struct config config = test_config(rd_kafka_mock_cluster_bootstraps(mock.cluster), "x.");
-    struct bus_settings settings = {.config = &config, .timeout_ms = 1000, .linger_ms = 1};
+    struct bus_settings settings = {
+        .config = &config, .timeout_ms = 1000, .linger_ms = 1, .look_ms = 1000};
     struct bus *bus = NULL;
     struct fault fault;
 

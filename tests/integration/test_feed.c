@@ -134,7 +134,8 @@ static void set_stage(struct stage *stage, bool real, int records)
         real ? real_kafka() : rd_kafka_mock_cluster_bootstraps(mock.cluster), stage->topic);
     if (!bus_open(
             &stage->bus, loop,
-            &(struct bus_settings){.config = &stage->config, .timeout_ms = 20000, .linger_ms = 1},
+            &(struct bus_settings){
+                .config = &stage->config, .timeout_ms = 20000, .linger_ms = 1, .look_ms = 1000},
             &fault))
         fail_msg("%s", fault.text);
     if (real)

@@ -78,7 +78,8 @@ static void set_stage(struct stage *stage, bool real)
     make_schema(&stage->config);
     if (!bus_open(
             &stage->bus, loop,
-            &(struct bus_settings){.config = &stage->config, .timeout_ms = 20000, .linger_ms = 2},
+            &(struct bus_settings){
+                .config = &stage->config, .timeout_ms = 20000, .linger_ms = 2, .look_ms = 1000},
             &fault))
         fail_msg("%s", fault.text);
     if (real)
