@@ -2,7 +2,8 @@
 
 In four places: an empty database, the same under a transaction that was open before and holds its
 snapshot all the time, and with 1 and 10 million tasks of later months in the same lane. `started_at`
-is written by the executor, by the database's clock as it knows it.
+is written by the executor, by the database's clock as it knows it. With those millions waiting it is
+also told what is resident of each program.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import contextlib
 import psycopg2
 
 from place import percentiles
+from workloads.memory import most_resident, tell
 
 RATE = 1000
 NAMES = ("p50", "p99", "p99.9", "longest")
@@ -62,4 +64,6 @@ def run(bench, figures):
             lateness.measure("open transaction", beside="empty")
         for future in bench.either((1_000_000, 10_000_000), (2_000, 5_000)):
             bench.fill_future(cluster, future)
-            lateness.measure(f"{in_millions(future)} future tasks", future, beside="empty")
+            place = f"{in_millions(future)} future tasks"
+            lateness.measure(place, future, beside="empty")
+            tell(figures, place, most_resident(cluster, bench.either(5, 0.3)))

@@ -59,7 +59,7 @@ PEERS = (
          build=[("cargo", "build", "--release")], program=("target/release/peer",), processes=1,
          left=f"SELECT %(total)s > {AWA_ENDED}", kept=f"SELECT {AWA_ENDED}"),
     Peer("pg-boss", "pg-boss {}", "package.json", r'"pg-boss": "([\d.]+)"',
-         build=[NODE], program=("node", "peer.js"), processes=1,
+         build=[NODE], program=("node", "peer.js"), processes=2,
          left="SELECT EXISTS (SELECT FROM pgboss.job WHERE state < 'completed')",
          kept="SELECT count(*) FROM pgboss.job WHERE state = 'completed' AND retry_count = 0"),
     Peer("db-scheduler", "db-scheduler {}, no record", "pom.xml",

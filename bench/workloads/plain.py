@@ -45,6 +45,10 @@ class Session:
         self.cursor.execute(f"EXECUTE {name}({places})", arguments)
         return self.cursor.rowcount
 
+    def says(self, expression, *arguments):
+        self.cursor.execute(f"SELECT {expression}", arguments)
+        return self.cursor.fetchone()[0]
+
 
 def dispatch(cluster, count, epoch, boxes):
     """Deals all of it out; each box gets (executor, number before the first, last number)."""
@@ -76,7 +80,8 @@ def finish(cluster, box):
 def drain(cluster, count, epoch, due_at):
     """Ends `count` tasks that all fall due at that instant."""
     boxes = [(str(uuid.uuid4()), queue.SimpleQueue()) for _ in range(2)]
-    wait_until(lambda: cluster.value("SELECT clock_timestamp() >= %s", due_at), 120, "tasks are due", every=0.005)
+    waiting = Session(cluster)  # one, not a connection for each question
+    wait_until(lambda: waiting.says("clock_timestamp() >= %s", due_at), 120, "tasks are due", every=0.005)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         finishing = [pool.submit(finish, cluster, box) for _, box in boxes]
         pool.submit(dispatch, cluster, count, epoch, boxes).result()

@@ -21,7 +21,7 @@ def in_words(consumers, executors):
 
 
 def drains(bench, figures):
-    count, rounds = bench.either(200_000, 1_000), bench.rounds(3)
+    count, rounds = bench.either(200_000, 1_000), bench.rounds(1)
     shapes = bench.either(SHAPES, SHAPES[:2])
     for consumers, executors in shapes:
         name = f"drain, {in_words(consumers, executors)}"
@@ -64,8 +64,8 @@ def more_connections(bench, count):
 
 
 def run(bench, figures):
-    drains(bench, figures)
     rest(bench, figures, 2)
+    drains(bench, figures)
     if not bench.quick:
         before = int(bench.servers.postgres.run("sql", "SHOW max_connections"))
         more_connections(bench, CONNECTIONS)
