@@ -66,7 +66,7 @@ static enum fault_kind kind_of(const char *sqlstate)
         enum fault_kind kind;
     } known[] = {
         {"40001", FAULT_BUSY},  {"40P01", FAULT_BUSY},  {"55P03", FAULT_BUSY},
-        {"23505", FAULT_BUSY}, /* somebody else was first, and is seen next time */
+        {"23505", FAULT_LOST}, /* somebody else was first, and is seen next time */
         {"57014", FAULT_BUSY},  {"53", FAULT_BUSY},     {"57P", FAULT_DOWN},
         {"25006", FAULT_DOWN},  {"08", FAULT_DOWN},     {"25P03", FAULT_DOWN},
         {"23", FAULT_REJECTED}, {"22", FAULT_REJECTED}, {"58", FAULT_DOWN},

@@ -306,7 +306,7 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct config *config, struct
         {"session.timeout.ms", "10000"},
         {"heartbeat.interval.ms", "1000"},
         {"fetch.min.bytes", "1"},
-        {"fetch.wait.max.ms", "250"}, /* a partition taken anew waits for the fetch before it */
+        {"fetch.wait.max.ms", "500"}, /* a partition taken anew waits for the fetch before it */
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", "32768"}, /* when full, fetching rests for a whole second */
         {"reconnect.backoff.max.ms", "2000"},

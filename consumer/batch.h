@@ -57,6 +57,7 @@ struct item {
     bool stored, reused; /* what the statement answered */
     bool read;           /* `command` holds something */
     bool refused;        /* by the database, while it stood alone */
+    bool lost;           /* its key was there already, while it stood alone */
     rd_kafka_message_t *message;
     struct command command;
     struct command_refusal *refusal;

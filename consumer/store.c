@@ -451,17 +451,27 @@ static void recovered(struct store *store)
     store->told_fault_ms = 0;
 }
 
-/* The database will never take this batch: the half with the bad one is found by halving. */
+/*
+ * The database will never take this batch: the half with the bad one is found by halving. Where a
+ * key was there already, who was first is seen the second time.
+ */
 static void refused(struct store *store, const struct fault *fault)
 {
     struct item *item = store->first;
 
     if (store->batch.count > 1)
         store->limit = store->batch.count / 2;
+    else if (fault->kind == FAULT_LOST && !item->lost)
+        item->lost = true;
     else if (!item->refused)
         item_refuse(item, fault->text);
     else
         back_off(store, fault);
+}
+
+static bool is_refusal(const struct fault *fault)
+{
+    return fault->kind == FAULT_REJECTED || fault->kind == FAULT_LOST;
 }
 
 static void on_stored(void *data, const PGresult *rows, const struct fault *fault)
@@ -476,7 +486,7 @@ static void on_stored(void *data, const PGresult *rows, const struct fault *faul
         POINT(STORE_COMMITTED);
         recovered(store);
         settle(store, rows);
-    } else if (fault->kind == FAULT_REJECTED) {
+    } else if (is_refusal(fault)) {
         recovered(store);
         refused(store, fault);
     } else {
@@ -540,7 +550,7 @@ static void on_cancelled(void *data, enum cancel_outcome outcome, const char *st
         recovered(store);
         tell_cancel(item, outcome, state);
         item->kind = ITEM_PASSED;
-    } else if (fault->kind == FAULT_REJECTED) {
+    } else if (is_refusal(fault)) {
         recovered(store);
         item_refuse(item, fault->text);
     } else {

@@ -9,7 +9,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/point.h"
-#include "producer/render.h"
 #include "producer/status.h"
 
 #define MEMBERS_MOST 2048

@@ -271,6 +271,61 @@ static void what_the_database_refuses_is_found_by_halving(void **state)
     strike(&stage);
 }
 
+/* Somebody else stores the same task at the same moment, as another producer's partition may. */
+static void who_was_first_is_seen_the_second_time(void **state)
+{
+    struct uuid id = uuid_derived("task", "key");
+    struct stage stage;
+    char text[UUID_TEXT], insert[400];
+
+    (void)state;
+    set_stage(&stage, false);
+    PGconn *other = connect_to(stage.config.database_url);
+
+    snprintf(
+        insert, sizeof insert,
+        "BEGIN; INSERT INTO task (id, type, queue, priority, run_at, created_at, on_lost, size)"
+        " VALUES ('%s', 'log', 'default', 0, 'infinity', now(), 'retry', 0);"
+        "INSERT INTO due SELECT id, queue, priority, run_at, 0, 0 FROM task",
+        uuid_write(text, &id));
+    run_sql(other, insert);
+    post_tasks(&stage, 50);
+    post_task(&stage, "{\"type\":\"log\",\"payload\":1}", "key");
+    pump_until(answered == 51);
+    open_store(&stage);
+    pump_until(count_sql(stage.sql, "SELECT count(*) FROM pg_stat_activity WHERE datname ="
+                                    " current_database() AND application_name = 'rota store'"
+                                    " AND wait_event_type = 'Lock'"));
+    run_sql(other, "COMMIT");
+    PQfinish(other);
+    pump_until(stored_upto(&stage) == 51);
+    check_whole(&stage, 51);
+    assert_string_equal(ask_sql(stage.sql, "SELECT code FROM rejected"), "idempotency-key-reused");
+    strike(&stage);
+}
+
+/* A row that should not be there: the record is kept aside, and holds up nobody. */
+static void a_key_that_stays_taken_is_refused(void **state)
+{
+    struct uuid id = uuid_derived("task", "key");
+    struct stage stage;
+    char text[UUID_TEXT], insert[160];
+
+    (void)state;
+    set_stage(&stage, false);
+    snprintf(insert, sizeof insert, "INSERT INTO due VALUES ('%s', 'default', 0, 'infinity', 0, 0)",
+             uuid_write(text, &id));
+    run_sql(stage.sql, insert);
+    post_tasks(&stage, 50);
+    post_task(&stage, "{\"type\":\"log\",\"payload\":1}", "key");
+    post_tasks(&stage, 50);
+    open_store(&stage);
+    pump_until(stored_upto(&stage) == 101);
+    assert_int_equal(tasks(&stage), 100);
+    assert_string_equal(ask_sql(stage.sql, "SELECT code FROM rejected"), "database-refused");
+    strike(&stage);
+}
+
 static void a_cancel_comes_after_what_came_before_it(void **state)
 {
     struct stage stage;
@@ -634,6 +689,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(the_same_id_twice_is_one_task),
         cmocka_unit_test(what_cannot_be_read_is_kept_with_its_reason),
         cmocka_unit_test(what_the_database_refuses_is_found_by_halving),
+        cmocka_unit_test(who_was_first_is_seen_the_second_time),
+        cmocka_unit_test(a_key_that_stays_taken_is_refused),
         cmocka_unit_test(a_cancel_comes_after_what_came_before_it),
         cmocka_unit_test(an_open_attempt_is_asked_to_stop),
         cmocka_unit_test(outages_of_the_database_lose_and_double_nothing),
