@@ -47,17 +47,24 @@ def wait_until(condition, seconds=10.0, what="the condition", every=0.02):
         time.sleep(every)
 
 
+GIVEN_PORTS = set()
+
+
 def free_port():
     """A loopback port where nothing listens. Below the range of outgoing connections, so that
-    none of those takes it before the program does."""
+    none of those takes it before the program does; and never the same one twice, since two
+    programs that are started together would both find it free."""
     while True:
         port = 20000 + int.from_bytes(os.urandom(2), "big") % 12000
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        GIVEN_PORTS.add(port)
+        return port
 
 
 def build_dir():
