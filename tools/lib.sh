@@ -269,7 +269,8 @@ build_needs=(command:gcc=gcc file:/usr/include/stdlib.h=libc6-dev command:meson=
     command:ninja=ninja-build command:pkg-config=pkg-config library:libpq=libpq-dev
     library:rdkafka=librdkafka-dev library:libmicrohttpd=libmicrohttpd-dev
     library:json-c=libjson-c-dev library:libsystemd=libsystemd-dev
-    library:libcurl=libcurl4-openssl-dev library:glib-2.0=libglib2.0-dev)
+    library:libcurl=libcurl4-openssl-dev library:glib-2.0=libglib2.0-dev
+    file:/usr/share/zoneinfo/Europe/Berlin=tzdata)
 # shellcheck disable=SC2034
 server_needs=('file:/usr/lib/postgresql/*/bin/postgres=postgresql' command:psql=postgresql-client
     command:setpriv=util-linux)
