@@ -12,6 +12,7 @@
 #define RETRY_US 200000
 #define BATCH_MOST 1000
 #define IN_FLIGHT_MOST 3
+#define SAY_SHARE 4     /* of what was said, one part more */
 #define REFUSALS_MOST 2 /* after these the error text is left out: it may be the reason */
 
 /* What the database was last told, and how many tasks came since. */
@@ -73,6 +74,26 @@ static int64_t credits_now(const struct report *report)
     return window_credits(&executor->window, (int64_t)executor->ledger.count - report->flying);
 }
 
+/* What the master can still give us, by what it was told. */
+static int64_t left_to_give(const struct report *report)
+{
+    return report->said.credits - report->said.taken;
+}
+
+/*
+ * Whether to say it again: when we would take less than it gives, or clearly more. Each saying is a
+ * new version of one row, and where an old snapshot keeps them all, whoever reads the row walks
+ * through them.
+ */
+static bool is_worth_saying(const struct report *report)
+{
+    const struct said *said = &report->said;
+    int64_t credits = credits_now(report), left = left_to_give(report);
+
+    return !said->known || credits < left || credits - left > said->credits / SAY_SHARE ||
+           (left <= 0 && credits > 0);
+}
+
 /*
  * Adds credits, read_upto, low and whether to wake the master: where by what it was told nothing is
  * left to give us, and now there is.
@@ -82,13 +103,26 @@ static void add_state(struct report *report, struct args *args)
     struct said *said = &report->said;
     int64_t credits = credits_now(report), read_upto = inbox_read_upto(report->executor->inbox);
     int64_t low = inbox_low(report->executor->inbox);
-    bool wake = credits > 0 && (!said->known || said->credits - said->taken <= 0);
+    bool wake = credits > 0 && (!said->known || left_to_give(report) <= 0);
 
     args_int4(args, (int32_t)credits);
     args_int8(args, read_upto);
     args_int8(args, low);
     args_bool(args, wake);
     *said = (struct said){.known = true, .credits = credits, .read_upto = read_upto, .low = low};
+}
+
+/* The same, or nulls: then the row stays as it is. */
+static void add_state_if_worth(struct report *report, struct args *args)
+{
+    if (is_worth_saying(report)) {
+        add_state(report, args);
+        return;
+    }
+    args_null(args);
+    args_null(args);
+    args_null(args);
+    args_bool(args, false);
 }
 
 void report_taken(struct report *report, int64_t count)
@@ -369,7 +403,7 @@ static void send_batch(struct report *report, struct batch *batch)
     args_uuid(args, &report->executor->node);
     attempt_add_keys(args, batch->attempts, batch->count);
     add_ends(args, batch);
-    add_state(report, args);
+    add_state_if_worth(report, args);
     report->statements++;
     batch->asked_us = clock_boot_us();
     POINT(FINISH_SENDING);

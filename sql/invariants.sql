@@ -40,4 +40,8 @@ UNION ALL
 SELECT 'assigned before it was due', a.task_id::text
 FROM attempt a JOIN task t ON t.id = a.task_id WHERE a.assigned_at < t.run_at
 UNION ALL
+SELECT 'dead node with a guard, or live one without', n.id::text
+FROM node n
+WHERE (n.dead_at IS NULL) <> EXISTS (SELECT FROM node_guard g WHERE g.id = n.id)
+UNION ALL
 SELECT 'not exactly one master row', count(*)::text FROM master HAVING count(*) <> 1;

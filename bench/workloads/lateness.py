@@ -55,6 +55,16 @@ def in_millions(count):
     return f"{count // 1_000_000} million" if count >= 1_000_000 else f"{count:,}"
 
 
+def run_open_transaction(bench, figures):
+    """The first two places alone."""
+    with bench.cluster("open_transaction") as cluster:
+        cluster.start(producers=0, consumers=1, executors=2)
+        lateness = Lateness(bench, figures, cluster)
+        lateness.measure("empty")
+        with open_transaction(cluster):
+            lateness.measure("open transaction", beside="empty")
+
+
 def run(bench, figures):
     with bench.cluster("lateness") as cluster:
         cluster.start(producers=0, consumers=1, executors=2)

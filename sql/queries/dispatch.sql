@@ -1,7 +1,7 @@
 -- Hands due tasks of one lane (queue and priority) to executors: they leave `due` and become open
 -- attempts. Settles: a master that is no longer one (the lease row is held FOR SHARE, a take-over
--- waits for it and then wins), an executor being marked dead at the same moment (its node row is
--- held FOR KEY SHARE, marking takes it FOR UPDATE), a cancel of the same task (SKIP LOCKED).
+-- waits for it and then wins), an executor being marked dead at the same moment (its guard is
+-- held FOR KEY SHARE, marking deletes it), a cancel of the same task (SKIP LOCKED).
 -- Rows are found by index order and deleted by ctid: the planner has one choice.
 -- $1 owner, $2 epoch, $3 queue, $4 priority, $5 $6 cursor, $7 executors, $8 how many each takes,
 -- $9 the inbox number before the first, $10 how young a heartbeat must be, in ms. An executor may
@@ -14,10 +14,12 @@ WITH lease AS MATERIALIZED (
     SELECT e.executor, e.share
     FROM unnest($7::uuid[], $8::int[]) AS e(executor, share)
     CROSS JOIN LATERAL (
+        SELECT true FROM node_guard g WHERE g.id = e.executor FOR KEY SHARE
+    ) AS guarded
+    CROSS JOIN LATERAL (
         SELECT true FROM node n
         WHERE n.id = e.executor AND n.dead_at IS NULL
-          AND n.heartbeat_at > clock_timestamp() - $10::bigint * interval '1 ms'
-        FOR KEY SHARE
+          AND n.heartbeat_at > clock_timestamp() - $10::bigint * interval '1 ms' LIMIT 1
     ) AS alive
     WHERE EXISTS (SELECT FROM lease)
 ), taker AS MATERIALIZED (

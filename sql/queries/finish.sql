@@ -6,7 +6,7 @@
 -- number does, and those ascend. No join, so that nothing can turn around.
 -- $1 executor, $2 task_id, $3 token, $4 inbox (ascending, each once), $5 started_at, $6 finished_at,
 -- $7 outcome (its place in attempt_outcome, from 1), $8 exit_code, $9 error (null where none has one);
--- $10 credits, $11 read_upto, $12 low; $13 true: wake the master.
+-- $10 credits (null: as it was said before), $11 read_upto, $12 low; $13 true: wake the master.
 WITH settled AS (
     UPDATE attempt a
     SET started_at = coalesce(
@@ -55,7 +55,7 @@ WITH settled AS (
     UPDATE executor_state
     SET credits = $10::int, read_upto = $11::bigint, low = $12::bigint,
         updated_at = clock_timestamp()
-    WHERE executor = $1::uuid
+    WHERE executor = $1::uuid AND $10::int IS NOT NULL
 ), woken AS (
     SELECT pg_notify('rota_credit', '') WHERE $13::boolean
 )

@@ -18,6 +18,7 @@ FROM generate_series(1, :rows) AS i;
 INSERT INTO node (id, role, name, version, pid)
 SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'executor', 'executor-' || n, '', 1
 FROM generate_series(1, 4) AS n;
+INSERT INTO node_guard SELECT id FROM node;
 INSERT INTO executor_state (executor, queues, credits, read_upto, low)
 SELECT id, '{default}', 100, 0, (1::bigint << 32) + :rows / 2 FROM node;
 

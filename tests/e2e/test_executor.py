@@ -509,8 +509,9 @@ def test_cut_off_from_the_database_it_stops_in_time_and_comes_back(desk, executo
 
 def test_marked_dead_it_ends_all_at_once(desk, executor):
     start_family(desk, executor)
-    desk.cluster.sql("UPDATE node SET dead_at = clock_timestamp(), dead_reason = 'test'"
-                     " WHERE id = %s", executor.id)
+    desk.cluster.sql("WITH gone AS (DELETE FROM node_guard WHERE id = %s RETURNING id)"
+                     " UPDATE node SET dead_at = clock_timestamp(), dead_reason = 'test'"
+                     " FROM gone WHERE node.id = gone.id", executor.id)
     wait_until(lambda: not marked(executor.id), 3, "nothing of it runs")
     wait_until(lambda: desk.node(executor, but=executor.id), 10, "a successor is up")
 

@@ -25,6 +25,7 @@ UPDATE master SET owner = '%(owner)s', epoch = 7, expires_at = clock_timestamp()
 INSERT INTO node (id, role, name, version, pid, heartbeat_at)
     SELECT e::uuid, 'executor', 'e', 'x', 1, clock_timestamp() + interval '1 day'
     FROM unnest(ARRAY['%(e1)s', '%(e2)s']) e;
+INSERT INTO node_guard SELECT id FROM node;
 INSERT INTO executor_state (executor, queues, credits, read_upto, low)
     SELECT id, '{default}', 1000, 0, 0 FROM node;
 -- Statistics of empty tables: what "stale" means below.
