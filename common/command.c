@@ -11,16 +11,20 @@
 
 #define LEGACY_SCOPE "scheduler-task"
 
-static bool read_schedule(struct command *ret, struct json_object *object,
-                          struct problems *problems);
+static bool read_task(struct command *ret, struct json_object *object, struct problems *problems);
 static bool read_cancel(struct command *ret, struct json_object *object, struct problems *problems);
+static bool read_edit(struct command *ret, struct json_object *object, struct problems *problems);
 
 static const struct {
     const char *type, *version;
     bool (*read)(struct command *ret, struct json_object *object, struct problems *problems);
 } kinds[COMMAND_KIND_COUNT] = {
-    [COMMAND_SCHEDULE] = {"rota.task.schedule.", "v1", read_schedule},
+    [COMMAND_TASK] = {"rota.task.schedule.", "v1", read_task},
     [COMMAND_CANCEL] = {"rota.task.cancel.", "v1", read_cancel},
+    [COMMAND_PUT] = {"rota.schedule.put.", "v1", read_edit},
+    [COMMAND_PAUSE] = {"rota.schedule.pause.", "v1", read_edit},
+    [COMMAND_RESUME] = {"rota.schedule.resume.", "v1", read_edit},
+    [COMMAND_DELETE] = {"rota.schedule.delete.", "v1", read_edit},
 };
 
 static bool refuse(struct command_refusal *refusal, const char *code, const char *format, ...)
@@ -45,8 +49,7 @@ static bool refuse_by(struct command_refusal *refusal, const struct problems *pr
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-static bool read_schedule(struct command *ret, struct json_object *object,
-                          struct problems *problems)
+static bool read_task(struct command *ret, struct json_object *object, struct problems *problems)
 {
     bool ok = task_read_command(&ret->task, object, problems);
 
@@ -84,6 +87,17 @@ static bool read_cancel(struct command *ret, struct json_object *object, struct 
     if (uuid_is_nil(&ret->id) && !problems->count)
         field_refuse(&id, "is required");
     return !problems->count;
+}
+
+static bool read_edit(struct command *ret, struct json_object *object, struct problems *problems)
+{
+    struct edit edit = {0};
+    bool ok = edit_read(&edit, (enum edit_action)(ret->kind - COMMAND_PUT), object, problems);
+
+    ret->id = edit.id;
+    if (ok)
+        ret->edit = memcpy(mem_new(struct edit, .id = edit.id), &edit, sizeof edit);
+    return ok;
 }
 
 static bool read_json(struct json_object **ret, const struct command_record *record,
@@ -204,8 +218,11 @@ bool command_read(struct command *ret, const rd_kafka_message_t *message, bool l
 
 void command_done(struct command *command)
 {
-    if (command->kind == COMMAND_SCHEDULE)
+    if (command->kind == COMMAND_TASK)
         task_done(&command->task);
+    if (command->edit)
+        edit_done(command->edit);
+    free(command->edit);
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
@@ -213,7 +230,8 @@ void command_done(struct command *command)
 struct event {
     const char *topic, *node;
     enum command_kind kind;
-    struct uuid id, task;
+    struct uuid id;
+    const char *key, *object; /* what it is about: tasks/<id>, schedules/<name> */
     int64_t at_us;
     const char *value;
     size_t value_size;
@@ -222,11 +240,11 @@ struct event {
 static bool send_event(struct bus *bus, const struct event *event, bus_reply *reply, void *data,
                        struct fault *fault)
 {
-    char id[UUID_TEXT], key[UUID_TEXT], at[INSTANT_TEXT], source[160], subject[64], type[64];
+    char id[UUID_TEXT], at[INSTANT_TEXT], source[160], subject[SCHEDULE_NAME_MOST + 32], type[64];
+    const char *key = event->key;
 
-    uuid_write(key, &event->task);
     snprintf(source, sizeof source, "/rota/producer/%s", event->node);
-    snprintf(subject, sizeof subject, "tasks/%s", key);
+    snprintf(subject, sizeof subject, "%s/%s", event->object, key);
     snprintf(type, sizeof type, "%s%s", kinds[event->kind].type, kinds[event->kind].version);
     const struct bus_header headers[] = {
         {"ce_specversion", "1.0"},
@@ -258,13 +276,15 @@ bool command_send_task(struct bus *bus, const char *topic, const char *node,
 {
     size_t size;
     SCOPED(scoped_text) char *value = task_command(task, &size);
+    char key[UUID_TEXT];
 
     return send_event(bus,
                       &(struct event){.topic = topic,
                                       .node = node,
-                                      .kind = COMMAND_SCHEDULE,
+                                      .kind = COMMAND_TASK,
                                       .id = task->id,
-                                      .task = task->id,
+                                      .key = uuid_write(key, &task->id),
+                                      .object = "tasks",
                                       .at_us = task->created_at_us,
                                       .value = value,
                                       .value_size = size},
@@ -291,9 +311,29 @@ bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
                                       .node = node,
                                       .kind = COMMAND_CANCEL,
                                       .id = uuid_ordered(now_us),
-                                      .task = *id,
+                                      .key = text,
+                                      .object = "tasks",
                                       .at_us = now_us,
                                       .value = bytes,
+                                      .value_size = size},
+                      reply, data, fault);
+}
+
+bool command_send_edit(struct bus *bus, const char *topic, const char *node,
+                       const struct edit *edit, bus_reply *reply, void *data, struct fault *fault)
+{
+    size_t size;
+    SCOPED(scoped_text) char *value = edit_command(edit, &size);
+
+    return send_event(bus,
+                      &(struct event){.topic = topic,
+                                      .node = node,
+                                      .kind = (enum command_kind)(COMMAND_PUT + (int)edit->action),
+                                      .id = edit->id,
+                                      .key = edit->name,
+                                      .object = "schedules",
+                                      .at_us = edit->created_at_us,
+                                      .value = value,
                                       .value_size = size},
                       reply, data, fault);
 }

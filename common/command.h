@@ -1,13 +1,15 @@
 /*
  * Commands on rota.commands: CloudEvents in binary mode. The header ce_type says what the value is
- * (rota.task.schedule.v1, rota.task.cancel.v1) and the value names the task; the record's key is
- * the task's id, so that commands for one task stay in order. A later version (.v2) is refused with
+ * (rota.task.schedule.v1, rota.task.cancel.v1, rota.schedule.put.v1, pause, resume, delete) and the
+ * value names the task, or the schedule; the record's key is the task's id, or the schedule's name,
+ * so that commands for one object stay in order. A later version (.v2) is refused with
  * its reason. Records of the founding topic scheduler-task, {"execTs":ms,"data":".."}, read as log
  * tasks whose id is derived from topic, partition and offset.
  */
 #pragma once
 
 #include "common/bus.h"
+#include "common/edit.h"
 #include "common/task.h"
 
 #include <librdkafka/rdkafka.h>
@@ -15,12 +17,21 @@
 #define COMMAND_BYTES_MOST (1024 * 1024)
 #define COMMAND_REASON_MOST 255 /* bytes */
 
-enum command_kind { COMMAND_SCHEDULE, COMMAND_CANCEL, COMMAND_KIND_COUNT };
+enum command_kind {
+    COMMAND_TASK,
+    COMMAND_CANCEL,
+    COMMAND_PUT, /* of a schedule, as those that follow */
+    COMMAND_PAUSE,
+    COMMAND_RESUME,
+    COMMAND_DELETE,
+    COMMAND_KIND_COUNT,
+};
 
 struct command {
     enum command_kind kind;
-    struct uuid id;                       /* of the task it is about */
-    struct task task;                     /* of COMMAND_SCHEDULE */
+    struct uuid id;   /* of the task it is about; of the command itself, where it is a schedule's */
+    struct task task; /* of COMMAND_TASK */
+    struct edit *edit;                    /* of a schedule's, else NULL */
     char reason[COMMAND_REASON_MOST + 1]; /* of COMMAND_CANCEL */
 };
 
@@ -57,3 +68,5 @@ bool command_send_task(struct bus *bus, const char *topic, const char *node,
 bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
                          const struct uuid *id, const char *reason, bus_reply *reply, void *data,
                          struct fault *fault);
+bool command_send_edit(struct bus *bus, const char *topic, const char *node,
+                       const struct edit *edit, bus_reply *reply, void *data, struct fault *fault);

@@ -40,7 +40,7 @@ static struct window window_of(const struct walk *walk, const struct zone_span *
 {
     int64_t from_s = span->from_s < -EDGE_S ? -EDGE_S : span->from_s;
     int64_t to_s = span->to_s > LAST_S + EDGE_S ? LAST_S + EDGE_S : span->to_s;
-    int first_s = span->offset_s, last_s = span->offset_s;
+    int first_s = span->offset_s, last_s = first_s;
     bool fixed = is_fixed(walk->cron);
 
     if (fixed && walk->dst.overlap == CRON_OVERLAP_FIRST && span->before_s > first_s)

@@ -43,6 +43,12 @@
     X(DISPATCHED, "rota_dispatch_total", COUNTER, "result=\"ok\"", "tasks handed to executors")    \
     X(DISPATCH_DELAY, "rota_dispatch_delay_seconds", HISTOGRAM, "", "from due to assigned")        \
     X(FETCH_DURATION, "rota_fetch_duration_seconds", HISTOGRAM, "", "one dispatch statement")      \
+    X(PLAN_FENCED, "rota_fenced_writes_total", COUNTER, "where=\"plan\"",                          \
+      "writes that came too late and changed nothing")                                             \
+    X(FIRES_RUN, "rota_schedule_fires_total", COUNTER, "result=\"fired\"",                         \
+      "fires of schedules that were decided")                                                      \
+    X(FIRES_SKIPPED, "rota_schedule_fires_total", COUNTER, "result=\"skipped\"",                   \
+      "fires of schedules that were decided")                                                      \
     X(RECOVERED, "rota_recovered_total", COUNTER, "", "attempts taken from lost executors")        \
     X(OVERDUE_ATTEMPTS, "rota_attempts_overdue", GAUGE, "", "open past their time-out")            \
     X(RETAINED, "rota_retained_total", COUNTER, "", "ended tasks removed")                         \

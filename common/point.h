@@ -28,6 +28,8 @@
 #define POINT_CANCEL_ENDED "cancel.ended"       /* a waiting task was ended */
 #define POINT_CANCEL_BETWEEN "cancel.between"   /* it did not wait; its attempt is not asked yet */
 #define POINT_CANCEL_ASKED "cancel.asked"       /* the open attempt was asked to end */
+#define POINT_EDIT_READ "edit.read"             /* a schedule was read, its change is not written */
+#define POINT_EDIT_COMMITTED "edit.committed"   /* it is changed, the offset is not moved */
 #define POINT_CANCEL_MISSED "cancel.missed"     /* no open attempt either; not looked again yet */
 
 /* consumer: the lease */
@@ -41,6 +43,8 @@
 /* consumer: what only a master may write */
 #define POINT_DISPATCH_SENDING "dispatch.sending"
 #define POINT_DISPATCH_COMMITTED "dispatch.committed" /* assigned, no executor was woken */
+#define POINT_PLAN_SENDING "plan.sending"             /* fires are to be decided */
+#define POINT_PLAN_COMMITTED "plan.committed"         /* they are, dispatch does not know */
 #define POINT_MARK_SENDING "mark.sending"             /* silent nodes are to be marked dead */
 #define POINT_MARK_COMMITTED "mark.committed"         /* dead, and not swept */
 #define POINT_RECOVER_SENDING "recover.sending"

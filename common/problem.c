@@ -18,12 +18,16 @@ static const struct {
     [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter", 400, "A parameter is not valid"},
     [PROBLEM_INVALID_CURSOR] = {"invalid-cursor", 400, "The cursor is not valid for this list"},
     [PROBLEM_UNAUTHENTICATED] = {"unauthenticated", 401, "A valid token is needed"},
+    [PROBLEM_FORBIDDEN] = {"forbidden", 403, "The request is not allowed"},
     [PROBLEM_NOT_FOUND] = {"not-found", 404, "Nothing is here"},
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", 405, "The method is not allowed here"},
     [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", 406, "No acceptable form of the answer"},
     [PROBLEM_INVALID_STATE] = {"invalid-state", 409, "The state does not allow this"},
     [PROBLEM_IDEMPOTENCY_KEY_REUSED] = {"idempotency-key-reused", 422,
                                         "The idempotency key belongs to another request"},
+    [PROBLEM_PRECONDITION_FAILED] = {"precondition-failed", 412,
+                                     "It is not as the request expects it"},
+    [PROBLEM_BACKFILL_TOO_LARGE] = {"backfill-too-large", 422, "The backfill has too many fires"},
     [PROBLEM_PAYLOAD_TOO_LARGE] = {"payload-too-large", 413, "The body is too large"},
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported-media-type", 415,
                                         "The media type is not supported"},
@@ -80,6 +84,7 @@ void problems_add(struct problems *problems, const char *pointer, const char *fo
 {
     va_list args;
 
+    problems->total++;
     if (problems->count == PROBLEMS_MOST)
         return;
     int i = problems->count++;

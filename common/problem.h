@@ -14,11 +14,14 @@ enum problem {
     PROBLEM_INVALID_PARAMETER,
     PROBLEM_INVALID_CURSOR,
     PROBLEM_UNAUTHENTICATED,
+    PROBLEM_FORBIDDEN,
     PROBLEM_NOT_FOUND,
     PROBLEM_METHOD_NOT_ALLOWED,
     PROBLEM_NOT_ACCEPTABLE,
     PROBLEM_INVALID_STATE,
     PROBLEM_IDEMPOTENCY_KEY_REUSED,
+    PROBLEM_PRECONDITION_FAILED,
+    PROBLEM_BACKFILL_TOO_LARGE,
     PROBLEM_PAYLOAD_TOO_LARGE,
     PROBLEM_UNSUPPORTED_MEDIA_TYPE,
     PROBLEM_VALIDATION,
@@ -40,6 +43,7 @@ const char *problem_title(enum problem problem);
 
 struct problems {
     int count;
+    int total;          /* with those that were not kept */
     bool unknown_field; /* one of them is about an unknown field */
     struct {
         char pointer[160]; /* #/retry/max_attempts */

@@ -161,18 +161,25 @@ static void read_tag(struct json_object *value, const struct field *at)
         field_refuse(at, "must not hold control characters");
 }
 
-static void read_tags(void *data, struct json_object *value, const struct field *at)
+bool task_check_tags(struct json_object *value, const struct field *at)
 {
-    struct reading *reading = data;
+    int before = at->problems->total;
 
     if (!field_array(at, value, TASK_TAGS_MOST))
-        return;
+        return false;
     for (size_t i = 0; i < json_object_array_length(value); i++) {
         struct field item = field_item(at, i);
 
         read_tag(json_object_array_get_idx(value, i), &item);
     }
-    if (json_object_array_length(value))
+    return at->problems->total == before;
+}
+
+static void read_tags(void *data, struct json_object *value, const struct field *at)
+{
+    struct reading *reading = data;
+
+    if (task_check_tags(value, at) && json_object_array_length(value))
         reading->task.tags = value;
 }
 
@@ -344,6 +351,14 @@ static bool give(struct task *ret, struct reading *reading, struct json_object *
     return true;
 }
 
+static void need_type(const struct reading *reading)
+{
+    struct field at = field_member(&reading->whole, "type");
+
+    if (!reading->type_was_given)
+        field_refuse(&at, "is required: one of log, shell, http, kafka");
+}
+
 bool task_read(struct task *ret, struct json_object *object, const char *header_key, int64_t now_us,
                struct problems *problems)
 {
@@ -354,11 +369,7 @@ bool task_read(struct task *ret, struct json_object *object, const char *header_
     if (header_key)
         take_header_key(&reading, header_key);
     field_read_all(&reading.whole, object, request_rows, COUNT(request_rows), true, &reading);
-    if (!reading.type_was_given) {
-        struct field at = field_member(&reading.whole, "type");
-
-        field_refuse(&at, "is required: one of log, shell, http, kafka");
-    }
+    need_type(&reading);
     if (reading.has_type)
         take_part(&reading);
     take_run_at(&reading, now_us);
@@ -367,6 +378,61 @@ bool task_read(struct task *ret, struct json_object *object, const char *header_
     reading.task.id =
         reading.task.key ? uuid_derived(KEY_SCOPE, reading.task.key) : uuid_ordered(now_us);
     return give(ret, &reading, object);
+}
+
+/* --- Templates ------------------------------------------------------------------------------- */
+
+static const struct field_row template_rows[] = {
+    {"type", read_type},       {"log", read_log_part},      {"shell", read_shell_part},
+    {"http", read_http_part},  {"kafka", read_kafka_part},  {"payload", read_payload},
+    {"queue", read_queue},     {"priority", read_priority}, {"tags", read_tags},
+    {"timeout", read_timeout}, {"on_lost", read_on_lost},   {"name", read_name},
+};
+
+bool task_read_template(struct task *ret, struct json_object *object, bool strict,
+                        const struct field *at)
+{
+    struct reading reading = reading_new(at->problems, strict);
+
+    reading.whole = *at;
+    if (!field_object(at, object))
+        return false;
+    field_read_all(at, object, template_rows, COUNT(template_rows), strict, &reading);
+    need_type(&reading);
+    if (reading.has_type)
+        take_part(&reading);
+    return give(ret, &reading, object);
+}
+
+static void put_text(struct json_object *to, const char *name, const char *text)
+{
+    if (text)
+        json_object_object_add(to, name, json_object_new_string(text));
+}
+
+static void put_value(struct json_object *to, const char *name, struct json_object *value)
+{
+    if (value)
+        json_object_object_add(to, name, json_object_get(value));
+}
+
+struct json_object *task_template(const struct task *task)
+{
+    const char *type = types[task->type];
+    struct json_object *to = json_object_new_object();
+    char text[INSTANT_TEXT];
+
+    put_text(to, "type", type);
+    put_text(to, "name", task->name);
+    put_text(to, "queue", task->queue);
+    json_object_object_add(to, "priority", json_object_new_int(task->priority));
+    put_text(to, "on_lost", task->on_lost);
+    if (task->timeout_ms)
+        put_text(to, "timeout", duration_write(text, task->timeout_ms));
+    put_value(to, "payload", task->payload);
+    put_value(to, "tags", task->tags);
+    put_value(to, type, json_object_object_get(task->source, type));
+    return to;
 }
 
 /* --- The founding system's ---------------------------------------------------------------------

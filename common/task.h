@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "common/problem.h"
+#include "common/field.h"
 #include "common/uuid.h"
 
 #include <json-c/json.h>
@@ -60,6 +60,17 @@ struct task {
  */
 bool task_read(struct task *ret, struct json_object *object, const char *header_key, int64_t now_us,
                struct problems *problems);
+
+/*
+ * Reads what each run of a schedule is made of: a task without id and instants. *ret is untouched
+ * where it returns false. task_template writes it out again with its defaults.
+ */
+bool task_read_template(struct task *ret, struct json_object *object, bool strict,
+                        const struct field *at);
+struct json_object *task_template(const struct task *task);
+
+/* Holds a list of tags against the limits. */
+bool task_check_tags(struct json_object *value, const struct field *at);
 
 /* {"execTs", "data"} of the founding system, as a log task named legacy.task. `data` NULL: none. */
 void task_legacy(struct task *ret, const struct uuid *id, int64_t run_at_us, int64_t created_at_us,

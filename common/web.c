@@ -466,6 +466,19 @@ static bool is_same_secret(const char *given, const char *secret)
     return !differs;
 }
 
+/* RFC 6454. Browsers say it of every request that may change something. */
+static bool check_origin(struct web_request *request)
+{
+    const char *origin = web_header(request, "Origin"), *host = web_header(request, "Host");
+    const char *from = origin ? strstr(origin, "://") : NULL;
+
+    if (!origin || !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD") ||
+        (from && host && !strcasecmp(from + 3, host)))
+        return true;
+    problem_reply(request, PROBLEM_FORBIDDEN, "a page of another origin may not change anything");
+    return false;
+}
+
 static bool check_token(struct web_request *request)
 {
     const char *token = request->web->token;
@@ -502,6 +515,8 @@ static bool check_type(struct web_request *request)
         unsigned flag; /* 0: every route with a body takes it */
     } types[] = {{"application/json", 0},
                  {"application/x-ndjson", WEB_NDJSON},
+                 {"text/x-crontab", WEB_CRONTAB},
+                 {"application/x-www-form-urlencoded", WEB_AS_JSON},
                  {"application/x-www-form-urlencoded", WEB_FORM}};
     const char *value = web_header(request, "Content-Type");
     char taken[128] = "";
@@ -586,7 +601,7 @@ static uint64_t drop_most(const struct web_request *request)
 static enum MHD_Result begin(struct web_request *request, const char *method, const char *version)
 {
     static bool (*const checks[])(struct web_request *) = {
-        check_headers, check_room, check_target, check_route, check_token, check_body,
+        check_headers, check_room, check_target, check_route, check_origin, check_token, check_body,
     };
 
     request->begun = true;

@@ -8,6 +8,9 @@
  * libmicrohttpd itself cannot read (a request line or headers over 32 KiB: 431 or 414) it answers
  * in plain words.
  *
+ * A page of a stranger's site can make a browser send a request, but not hide where it comes from:
+ * one that changes something and names another Origin than this server is refused (403).
+ *
  * A request that others might read differently is refused and the connection closed (RFC 9112, 11):
  * lengths given twice or in two ways, lines without CRLF, folded lines, U+0000, names that are no
  * tokens. A chunked request is the last one of its connection.
@@ -38,10 +41,12 @@ struct web_request;
 typedef void web_handler(struct web_request *request, void *data);
 
 enum web_flags {
-    WEB_OPEN = 1,   /* needs no token: probes */
-    WEB_QUIET = 2,  /* not counted nor logged as a request: probes */
-    WEB_FORM = 4,   /* also takes application/x-www-form-urlencoded; see web_form */
-    WEB_NDJSON = 8, /* also takes application/x-ndjson */
+    WEB_OPEN = 1,     /* needs no token: probes */
+    WEB_QUIET = 2,    /* not counted nor logged as a request: probes */
+    WEB_FORM = 4,     /* also takes application/x-www-form-urlencoded; see web_form */
+    WEB_NDJSON = 8,   /* also takes application/x-ndjson */
+    WEB_CRONTAB = 16, /* also takes text/x-crontab */
+    WEB_AS_JSON = 32, /* takes what says to be a form (curl -d) as JSON; for PUT only, see below */
 };
 
 /* The first row that fits is taken. Routes with a body take application/json. */

@@ -15,7 +15,9 @@ struct item *item_new(struct place *place, rd_kafka_message_t *message)
 
     if (command_read(&item->command, message, place->legacy, &refusal)) {
         item->read = true;
-        item->kind = item->command.kind == COMMAND_CANCEL ? ITEM_CANCEL : ITEM_TASK;
+        item->kind = item->command.kind == COMMAND_TASK     ? ITEM_TASK
+                     : item->command.kind == COMMAND_CANCEL ? ITEM_CANCEL
+                                                            : ITEM_EDIT;
         return item;
     }
     item->kind = ITEM_REJECTED;
@@ -43,13 +45,14 @@ bool item_is_stale(const struct item *item)
     return item->term != item->place->term;
 }
 
-void item_refuse(struct item *item, const char *detail)
+void item_refuse(struct item *item, const char *code, const char *detail)
 {
     if (!item->refusal)
         item->refusal = mem_new(struct command_refusal, .id = item->command.id);
     item->kind = ITEM_REJECTED;
-    item->refused = true;
-    snprintf(item->refusal->code, sizeof item->refusal->code, "database-refused");
+    item->refused = !code;
+    snprintf(item->refusal->code, sizeof item->refusal->code, "%s",
+             code ? code : "database-refused");
     snprintf(item->refusal->detail, sizeof item->refusal->detail, "%s", detail);
     /* It may have been cut within a letter, and this one must be taken. */
     for (char *at = item->refusal->detail; *at; at++)

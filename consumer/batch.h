@@ -46,6 +46,7 @@ struct place {
 enum item_kind {
     ITEM_TASK,
     ITEM_CANCEL,
+    ITEM_EDIT, /* of a schedule */
     ITEM_REJECTED,
     ITEM_PASSED, /* has had its effect, only the offset moves */
 };
@@ -69,8 +70,8 @@ void item_free(struct item *item);
 size_t item_size(const struct item *item); /* about what it holds of memory */
 bool item_is_stale(const struct item *item);
 
-/* The database refused it: from now on it is a rejection. */
-void item_refuse(struct item *item, const char *detail);
+/* It was refused, by the database where `code` is NULL: from now on it is a rejection. */
+void item_refuse(struct item *item, const char *code, const char *detail);
 
 #define BATCH_PLACES_MOST 1024
 #define NOTICE_MOST 7000

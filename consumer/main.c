@@ -13,6 +13,7 @@
 #include "consumer/dispatch.h"
 #include "consumer/master.h"
 #include "consumer/member.h"
+#include "consumer/plan.h"
 #include "consumer/recover.h"
 #include "consumer/retain.h"
 #include "consumer/store.h"
@@ -32,6 +33,7 @@ struct consumer {
     struct member *member;
     struct master *master;
     struct dispatch *dispatch;
+    struct plan *plan;
     struct recover *recover;
     struct retain *retain;
     struct deadletter *deadletter;
@@ -60,6 +62,13 @@ static void on_came_back(void *data)
     dispatch_look(consumer->dispatch);
 }
 
+static void on_made(void *data, const char *lanes)
+{
+    struct consumer *consumer = data;
+
+    dispatch_due(consumer->dispatch, lanes);
+}
+
 static void on_began(void *data, int64_t epoch)
 {
     struct consumer *consumer = data;
@@ -67,7 +76,9 @@ static void on_began(void *data, int64_t epoch)
 
     db_listen(consumer->lease_db, "rota_due");
     db_listen(consumer->lease_db, "rota_credit");
+    db_listen(consumer->lease_db, "rota_plan");
     dispatch_begin(consumer->dispatch, id, epoch);
+    plan_begin(consumer->plan, id, epoch);
     recover_begin(consumer->recover, id, epoch);
     retain_begin(consumer->retain, id, epoch);
     deadletter_start(consumer->deadletter, id, epoch);
@@ -80,7 +91,9 @@ static void on_ended(void *data, const char *reason)
     (void)reason;
     db_unlisten(consumer->lease_db, "rota_due");
     db_unlisten(consumer->lease_db, "rota_credit");
+    db_unlisten(consumer->lease_db, "rota_plan");
     dispatch_end(consumer->dispatch);
+    plan_end(consumer->plan);
     recover_end(consumer->recover);
     retain_end(consumer->retain);
     deadletter_stop(consumer->deadletter);
@@ -118,6 +131,8 @@ static void on_notified(void *data, const char *channel, const char *payload)
         dispatch_due(consumer->dispatch, payload);
     else if (!strcmp(channel, "rota_credit"))
         dispatch_credit(consumer->dispatch);
+    else if (!strcmp(channel, "rota_plan"))
+        plan_look(consumer->plan);
     else if (!strcmp(channel, "rota_master"))
         master_look(consumer->master);
 }
@@ -146,6 +161,9 @@ static bool open_parts(struct consumer *consumer, struct fault *fault)
     consumer->dispatch = dispatch_new(
         loop, consumer->work_db, consumer->look_db, config,
         &(struct dispatch_owner){.doubt = on_doubt, .looked = on_looked, .data = consumer});
+    consumer->plan =
+        plan_new(loop, consumer->work_db, consumer->look_db, config,
+                 &(struct plan_owner){.doubt = on_doubt, .due = on_made, .data = consumer});
     consumer->recover = recover_new(
         loop, consumer->work_db, consumer->look_db, config,
         &(struct recover_owner){.doubt = on_doubt, .came_back = on_came_back, .data = consumer});
@@ -348,6 +366,7 @@ static void close_all(void *data)
     deadletter_free(consumer->deadletter);
     retain_free(consumer->retain);
     recover_free(consumer->recover);
+    plan_free(consumer->plan);
     dispatch_free(consumer->dispatch);
     master_stop(consumer->master);
     member_stop(consumer->member);

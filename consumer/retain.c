@@ -10,8 +10,9 @@
 #define PAUSE_US UINT64_C(50000)
 #define ROUND_US UINT64_C(60000000)
 
-/* One round: the ended ones, then the nodes, then each executor's inbox from its beginning. */
-enum stage { STAGE_ENDED, STAGE_NODES, STAGE_DONE };
+/* One round: the ended ones, decisions of schedules, then the nodes, then each executor's inbox
+ * from its beginning. */
+enum stage { STAGE_ENDED, STAGE_FIRES, STAGE_NODES, STAGE_DONE };
 
 struct retain {
     struct db *work;
@@ -77,6 +78,11 @@ static void take_answer(struct retain *retain, const PGresult *rows)
         retain->removed += removed;
         metrics_add(METRIC_RETAINED, (double)removed);
         if (removed < BATCH)
+            retain->stage = STAGE_FIRES;
+        next_in(retain, PAUSE_US);
+        return;
+    case STAGE_FIRES:
+        if (rows_int(rows, 0, 1) < BATCH)
             retain->stage = STAGE_NODES;
         next_in(retain, PAUSE_US);
         return;
@@ -106,6 +112,8 @@ static void on_answer(void *data, const PGresult *rows, const struct fault *faul
         retain->owner.doubt(retain->owner.data, fault->text);
     } else if (fault) {
         log_warn("retain.refused", "cause=%s", LOG_VALUE(fault->text));
+        if (retain->stage == STAGE_FIRES)
+            retain->stage = STAGE_NODES; /* tasks leave all the same */
         next_in(retain, ROUND_US);
     } else if (!rows_bool(rows, 0, 0)) {
         retain->owner.doubt(retain->owner.data, "the lease is another node's");
@@ -119,6 +127,7 @@ static int step_due(sd_event_source *source, uint64_t usec, void *data)
 {
     static const enum query queries[] = {
         [STAGE_ENDED] = QUERY_RETAIN_ENDED,
+        [STAGE_FIRES] = QUERY_RETAIN_FIRES,
         [STAGE_NODES] = QUERY_RETAIN_NODES,
         [STAGE_DONE] = QUERY_RETAIN_DONE,
     };

@@ -12,6 +12,7 @@
 #include "common/rows.h"
 #include "consumer/batch.h"
 #include "consumer/cancel.h"
+#include "consumer/change.h"
 
 #define BATCH_BYTES_MOST (4 << 20)
 #define WAITING_BATCHES 4 /* gathered before the feed is paused */
@@ -41,7 +42,7 @@ struct store {
     size_t waiting, waiting_bytes;
     struct batch batch;
     size_t limit; /* of items in a batch: less while one that is refused is looked for */
-    bool busy;    /* a batch or a cancel is under way */
+    bool busy;    /* a batch, a cancel or an edit is under way */
     bool failing; /* the last answer was a fault: wait, then the same again */
     int64_t wait_ms;
     int64_t sent_us; /* boot clock */
@@ -464,7 +465,7 @@ static void refused(struct store *store, const struct fault *fault)
     else if (fault->kind == FAULT_LOST && !item->lost)
         item->lost = true;
     else if (!item->refused)
-        item_refuse(item, fault->text);
+        item_refuse(item, NULL, fault->text);
     else
         back_off(store, fault);
 }
@@ -535,24 +536,23 @@ static void tell_cancel(const struct item *item, enum cancel_outcome outcome, co
              (long long)item->message->offset);
 }
 
-static void on_cancelled(void *data, enum cancel_outcome outcome, const char *state,
-                         const struct fault *fault)
+/* The one that is being applied: what comes before it has had its effect. */
+static struct item *applied(struct store *store)
 {
-    struct store *store = data;
     struct item *item = store->first;
 
-    while (item->kind != ITEM_CANCEL)
+    while (item->kind != ITEM_CANCEL && item->kind != ITEM_EDIT)
         item = item->next;
-    store->busy = false;
-    if (store->closing)
-        return;
+    return item;
+}
+
+static void after_applying(struct store *store, const struct fault *fault)
+{
     if (!fault) {
         recovered(store);
-        tell_cancel(item, outcome, state);
-        item->kind = ITEM_PASSED;
     } else if (is_refusal(fault)) {
         recovered(store);
-        item_refuse(item, fault->text);
+        item_refuse(applied(store), NULL, fault->text);
     } else {
         back_off(store, fault);
     }
@@ -560,6 +560,86 @@ static void on_cancelled(void *data, enum cancel_outcome outcome, const char *st
         drained(store);
     else if (!store->failing)
         send_next(store);
+}
+
+static void on_cancelled(void *data, enum cancel_outcome outcome, const char *state,
+                         const struct fault *fault)
+{
+    struct store *store = data;
+
+    store->busy = false;
+    if (store->closing)
+        return;
+    if (!fault) {
+        struct item *item = applied(store);
+
+        tell_cancel(item, outcome, state);
+        item->kind = ITEM_PASSED;
+    }
+    after_applying(store, fault);
+}
+
+static void tell_change(const struct item *item, enum change_outcome outcome)
+{
+    static const char *const events[EDIT_COUNT] = {[EDIT_PUT] = "schedule.put",
+                                                   [EDIT_PAUSE] = "schedule.paused",
+                                                   [EDIT_RESUME] = "schedule.resumed",
+                                                   [EDIT_DELETE] = "schedule.deleted"};
+    const struct edit *edit = item->command.edit;
+
+    log_info(events[edit->action], "schedule=%s%s%s%s partition=%d offset=%lld", edit->name,
+             outcome == CHANGE_SAME ? " unchanged=yes" : "", *edit->reason ? " reason=" : "",
+             *edit->reason ? LOG_VALUE(edit->reason) : "", item->place->partition,
+             (long long)item->message->offset);
+}
+
+/* The master looks at once, in a transaction of its own. */
+static void tell_planner(struct store *store)
+{
+    SCOPED(scoped_args) struct args told = ARGS_INIT;
+
+    args_array(&told, ARGS_TEXT);
+    args_text(&told, "rota_plan");
+    args_array_end(&told);
+    args_text(&told, "");
+    db_call(store->db, QUERY_NOTIFY, &told, NULL, NULL);
+}
+
+static void on_changed(void *data, enum change_outcome outcome, const char *code,
+                       const char *detail, const struct fault *fault)
+{
+    struct store *store = data;
+
+    store->busy = false;
+    if (store->closing)
+        return;
+    if (!fault) {
+        struct item *item = applied(store);
+
+        if (outcome == CHANGE_REFUSED) {
+            item_refuse(item, code, detail);
+        } else {
+            tell_change(item, outcome);
+            item->kind = ITEM_PASSED;
+        }
+        if (outcome == CHANGE_DONE)
+            tell_planner(store);
+    }
+    after_applying(store, fault);
+}
+
+static void apply(struct store *store, struct item *item)
+{
+    store->busy = true;
+    if (item->kind == ITEM_CANCEL)
+        cancel_apply(store->db, &item->command.id, item->command.reason, on_cancelled, store);
+    else
+        change_apply(store->db, item->command.edit,
+                     &(struct change_place){.cluster = feed_cluster(store->feed),
+                                            .topic = item->place->topic,
+                                            .partition = item->place->partition,
+                                            .offset = item->message->offset},
+                     on_changed, store);
 }
 
 static void drop_stale(struct store *store)
@@ -582,8 +662,8 @@ static void drop_stale(struct store *store)
 }
 
 /*
- * The longest beginning of the queue that one statement can store. A cancel ends it, since what
- * came before must be there when it is applied. Returns that cancel where nothing comes before.
+ * The longest beginning of the queue that one statement can store. A cancel or an edit ends it,
+ * since what came before must be there when it is applied. Returns it where nothing comes before.
  */
 static struct item *cut(struct store *store)
 {
@@ -595,7 +675,7 @@ static struct item *cut(struct store *store)
         if (batch->count >= store->limit ||
             (batch->count && batch->bytes + item_size(item) > BATCH_BYTES_MOST))
             break;
-        if (item->kind == ITEM_CANCEL)
+        if (item->kind == ITEM_CANCEL || item->kind == ITEM_EDIT)
             return effects ? NULL : item;
         if (!batch_add(batch, item))
             break;
@@ -609,10 +689,9 @@ static void send_next(struct store *store)
     if (store->busy || store->closing || store->draining || !db_is_ready(store->db))
         return;
     drop_stale(store);
-    struct item *cancel = cut(store);
-    if (cancel) {
-        store->busy = true;
-        cancel_apply(store->db, &cancel->command.id, cancel->command.reason, on_cancelled, store);
+    struct item *alone = cut(store);
+    if (alone) {
+        apply(store, alone);
     } else if (store->batch.count) {
         send_batch(store);
     } else {

@@ -170,15 +170,12 @@ void accept_send(struct producer *producer, struct web_request *request, const s
     free(acceptance);
 }
 
-void accept_task(struct web_request *request, void *data)
+void accept_object(struct producer *producer, struct web_request *request,
+                   struct json_object *object)
 {
-    struct producer *producer = data;
-    SCOPED(scoped_json) struct json_object *object = NULL;
     struct problems problems = {0};
     struct task task;
 
-    if (!answer_knows_parameters(request, NULL, 0) || !accept_read_json(&object, request))
-        return;
     if (!task_read(&task, object, web_header(request, "Idempotency-Key"), clock_database_us(),
                    &problems)) {
         accept_refuse(request, &problems);
@@ -187,4 +184,12 @@ void accept_task(struct web_request *request, void *data)
     accept_place(producer, &task);
     accept_send(producer, request, &task);
     task_done(&task);
+}
+
+void accept_task(struct web_request *request, void *data)
+{
+    SCOPED(scoped_json) struct json_object *object = NULL;
+
+    if (answer_knows_parameters(request, NULL, 0) && accept_read_json(&object, request))
+        accept_object(data, request, object);
 }

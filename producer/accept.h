@@ -38,3 +38,7 @@ void accept_place(struct producer *producer, struct task *task);
 
 /* Sends the task and answers the request, now or later. The task is still the caller's. */
 void accept_send(struct producer *producer, struct web_request *request, const struct task *task);
+
+/* A task as the API takes it: read, sent, answered. */
+void accept_object(struct producer *producer, struct web_request *request,
+                   struct json_object *object);

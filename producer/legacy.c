@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/point.h"
 #include "producer/accept.h"
+#include "producer/recurring.h"
 
 #include <strings.h>
 #include <time.h>
@@ -148,32 +149,41 @@ static void send_legacy(struct producer *producer, struct web_request *request,
     task_done(&task);
 }
 
-/* POST /schedule: a task, or the founding system's two fields. */
+static bool has(struct json_object *object, const char *name)
+{
+    return json_object_object_get_ex(object, name, NULL);
+}
+
+/* POST /schedule: a task, something that comes again, or the founding system's two fields. */
 void accept_either(struct web_request *request, void *data)
 {
     static const char *const known[] = {"execTs", "data"};
     SCOPED(scoped_json) struct json_object *object = NULL;
-    struct fault fault;
     size_t size;
-    const char *text = web_body(request, &size);
 
+    web_body(request, &size);
     if (!answer_knows_parameters(request, known, COUNT(known)))
         return;
     if (field(request, "execTs") || field(request, "data")) {
         object = collect(request);
         send_legacy(data, request, object);
-    } else if (size && !is_json(request)) {
+        return;
+    }
+    if (size && !is_json(request)) {
         problem_reply(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
                       "a form has the fields execTs and data; a task is application/json");
-    } else if (size && json_read(&object, text, size, &fault) &&
-               json_object_is_type(object, json_type_object) &&
-               !json_object_object_get_ex(object, "type", NULL) &&
-               (json_object_object_get_ex(object, "execTs", NULL) ||
-                json_object_object_get_ex(object, "data", NULL))) {
-        send_legacy(data, request, object);
-    } else {
-        accept_task(request, data);
+        return;
     }
+    if (!accept_read_json(&object, request))
+        return;
+    bool is_object = json_object_is_type(object, json_type_object);
+
+    if (is_object && (has(object, "cron") || has(object, "every")))
+        recurring_put(data, request, object);
+    else if (is_object && !has(object, "type") && (has(object, "execTs") || has(object, "data")))
+        send_legacy(data, request, object);
+    else
+        accept_object(data, request, object);
 }
 
 void legacy_health(struct web_request *request, void *data)

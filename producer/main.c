@@ -21,6 +21,9 @@
 #define BATCH_MOST (5 * 1024 * 1024)
 #define FORM_MOST (384 * 1024)
 #define CANCEL_MOST 4096
+#define SMALL_MOST 4096
+#define SCHEDULE_MOST (TASK_BODY_MOST + 64 * 1024)
+#define IMPORT_MOST (5 * 1024 * 1024)
 
 /* --- The database's clock, and whether it has our tables ---------------------------------------
  */
@@ -199,6 +202,20 @@ int main(int count, char **arguments)
         {"GET", "/api/v1/tasks/{id}", status_task, 0, 0, NULL, NULL},
         {"GET", "/api/v1/tasks/{id}/attempts", status_attempts, 0, 0, NULL, NULL},
         {"POST", "/api/v1/tasks/{id}/cancel", status_cancel, CANCEL_MOST, 0, NULL, NULL},
+        {"GET", "/api/v1/schedules", schedule_list, 0, 0, NULL, NULL},
+        {"POST", "/api/v1/schedules:import", schedule_import, IMPORT_MOST, WEB_NDJSON | WEB_CRONTAB,
+         NULL, NULL},
+        {"GET", "/api/v1/schedules/{name}", schedule_get, 0, 0, NULL, NULL},
+        {"PUT", "/api/v1/schedules/{name}", schedule_put, SCHEDULE_MOST, WEB_AS_JSON, NULL, NULL},
+        {"DELETE", "/api/v1/schedules/{name}", schedule_delete, 0, 0, NULL, NULL},
+        {"POST", "/api/v1/schedules/{name}/pause", schedule_pause, SMALL_MOST, 0, NULL, NULL},
+        {"POST", "/api/v1/schedules/{name}/resume", schedule_resume, SMALL_MOST, 0, NULL, NULL},
+        {"POST", "/api/v1/schedules/{name}/trigger", schedule_trigger, TASK_BODY_MOST, 0, NULL,
+         NULL},
+        {"POST", "/api/v1/schedules/{name}/backfill", schedule_backfill, SMALL_MOST, 0, NULL, NULL},
+        {"GET", "/api/v1/schedules/{name}/upcoming", schedule_upcoming, 0, 0, NULL, NULL},
+        {"GET", "/api/v1/schedules/{name}/fires", schedule_fires, 0, 0, NULL, NULL},
+        {"POST", "/api/v1/cron/explain", cron_explain, SMALL_MOST, 0, NULL, NULL},
         {"GET", "/api/v1/nodes", cluster_nodes, 0, 0, NULL, NULL},
         {"GET", "/api/v1/cluster", cluster_show, 0, 0, NULL, NULL},
         {"ANY", "/task/send", accept_legacy, FORM_MOST, WEB_FORM, NULL, NULL},

@@ -44,4 +44,37 @@ SELECT 'dead node with a guard, or live one without', n.id::text
 FROM node n
 WHERE (n.dead_at IS NULL) <> EXISTS (SELECT FROM node_guard g WHERE g.id = n.id)
 UNION ALL
-SELECT 'not exactly one master row', count(*)::text FROM master HAVING count(*) <> 1;
+SELECT 'not exactly one master row', count(*)::text FROM master HAVING count(*) <> 1
+UNION ALL
+SELECT 'fire that is missing from the ledger, or twice in it', g.schedule_id::text || ' ' || g.fire_at
+FROM fire_gap g
+UNION ALL
+SELECT 'fire without its task, or two tasks of one fire', f.schedule_id::text || ' ' || f.fire_at
+FROM fire f
+WHERE f.task_id IS NOT NULL
+  AND f.decided_at > now() - interval '1 hour'
+  AND (SELECT count(*) FROM task t WHERE t.schedule_id = f.schedule_id AND t.fire_at = f.fire_at) <> 1
+UNION ALL
+SELECT 'task of a fire that the ledger does not know', t.id::text
+FROM task t
+WHERE t.fire_at IS NOT NULL AND t.stored_at > now() - interval '1 hour'
+  AND NOT EXISTS (SELECT FROM fire f
+                  WHERE f.schedule_id = t.schedule_id AND f.fire_at = t.fire_at AND f.task_id = t.id)
+UNION ALL
+SELECT 'schedule that stands before what is decided', s.id::text
+FROM schedule s WHERE s.next_at <= s.decided_at
+UNION ALL
+SELECT 'schedule that is not deleted and has no definition', s.id::text
+FROM schedule s
+WHERE s.deleted_at IS NULL
+  AND NOT EXISTS (SELECT FROM schedule_version v
+                  WHERE v.schedule_id = s.id AND v.version = s.version AND v.until_at IS NULL)
+UNION ALL
+SELECT 'fire that is kept back and forgotten, or the other way', f.schedule_id::text || ' ' || f.fire_at
+FROM fire f
+WHERE f.reason = 'buffered'
+  AND NOT EXISTS (SELECT FROM schedule s WHERE s.id = f.schedule_id AND f.fire_at = ANY (s.kept))
+UNION ALL
+SELECT 'definition with fires to decide that nobody looks at', v.schedule_id::text
+FROM schedule_version v JOIN schedule s ON s.id = v.schedule_id
+WHERE v.until_at IS NOT NULL AND s.look_at IS NULL;

@@ -943,6 +943,80 @@ def answers_late(stage):
     stage.settle([answer["id"]])
 
 
+# --- Stories: schedules ---------------------------------------------------------------------------
+
+
+def put_schedule(stage, every="PT1S", **more):
+    answer = stage.cluster.front.request(
+        "PUT", f"/api/v1/schedules/{stage.queue}",
+        {"spec": {"every": every}, "task": stage.task(), "policy": {"overlap": "allow_all"}, **more},
+        {"Prefer": "wait=10"})
+    assert answer.status in (200, 201), answer
+
+
+def fires(stage):
+    """How many are decided; each of them is in the ledger once, and there is no gap."""
+    assert stage.sql("SELECT * FROM fire_gap") == []
+    return stage.count("SELECT coalesce(sum(count), 0)::int FROM fire")
+
+
+def settle_fires(stage, more=3):
+    """It goes on; and each of its runs ran once."""
+    before = fires(stage)
+    wait(lambda: fires(stage) >= before + more, 40, "it goes on")
+    answer = stage.cluster.front.request("DELETE", f"/api/v1/schedules/{stage.queue}", None,
+                                         {"Prefer": "wait=10"})
+    assert answer.status == 204, answer
+    seconds = stage.sql("SELECT extract(epoch FROM fire_at)::int, extract(epoch FROM last_at)::int, count"
+                        " FROM fire ORDER BY fire_at")
+    every = [second for first, last, _ in seconds for second in range(first, last + 1)]
+    assert every == list(range(every[0], every[-1] + 1))
+    ids = [row[0] for row in stage.sql("SELECT task_id::text FROM fire WHERE task_id IS NOT NULL")]
+    stage.settle(ids)
+
+
+@story("plan.sending")
+def a_late_decision_is_fenced(stage):
+    stage.start()
+    put_schedule(stage)
+    wait(lambda: fires(stage) >= 2, 20, "it fires")
+    stage.arm_consumers("plan.sending=stop")
+    former = stage.reached_by_one()
+    stage.master(former)
+    before = fires(stage)
+    wait(lambda: fires(stage) > before, 20, "the next master decides")
+    stage.wake(former)
+    former.wait_line("event=master.ended")
+    settle_fires(stage)
+
+
+@story("plan.committed")
+def a_decided_fire_that_nobody_was_told_of(stage):
+    stage.start()
+    put_schedule(stage)
+    wait(lambda: fires(stage) >= 2, 20, "it fires")
+    stage.arm_consumers("plan.committed=kill")
+    stage.reached_by_one()
+    settle_fires(stage)
+
+
+@story("edit.read", name="dies_before_an_edit", point="edit.read")
+@story("edit.committed", name="dies_behind_an_edit", point="edit.committed")
+def edit_dies(stage, point):
+    stage.start()
+    put_schedule(stage)
+    stage.arm_consumers(f"{point}=kill")
+    told = stage.cluster.front.request(
+        "PUT", f"/api/v1/schedules/{stage.queue}",
+        {"spec": {"every": "PT1S"}, "task": stage.task(), "description": "another"}, {"If-Match": '"1"'})
+    assert told.status == 202, told
+    stage.reached_by_one()
+    seen = wait(lambda: (now := stage.cluster.front.get(told.headers["Location"]).json())
+                .get("version") == 2 and now, 40, "it is changed, once")
+    assert seen["description"] == "another"
+    settle_fires(stage)
+
+
 @pytest.mark.parametrize("name", STORIES)
 def test_story(told, name):
     told[name].result()

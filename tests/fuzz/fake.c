@@ -155,8 +155,9 @@ static void check_record(const struct bus_message *message)
     struct command_refusal refusal;
 
     assert(command_read_record(&command, &record, false, &refusal));
-    uuid_write(id, &command.id);
-    assert(message->key_size == strlen(id) && !memcmp(message->key, id, message->key_size));
+    const char *key = command.edit ? command.edit->name : uuid_write(id, &command.id);
+
+    assert(message->key_size == strlen(key) && !memcmp(message->key, key, message->key_size));
     command_done(&command);
 }
 

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     assert(!uuid_is_nil(&command.id));
-    if (command.kind == COMMAND_SCHEDULE)
+    if (command.kind == COMMAND_TASK)
         check_task(&command);
     else
         assert(g_utf8_validate(command.reason, -1, NULL));

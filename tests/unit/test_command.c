@@ -31,7 +31,7 @@ static void both_kinds_are_read(void **state)
 
     (void)state;
     assert_true(read_record(&command, "rota.task.schedule.v1", TASK, false, &refusal));
-    assert_int_equal(command.kind, COMMAND_SCHEDULE);
+    assert_int_equal(command.kind, COMMAND_TASK);
     assert_string_equal(uuid_write(id, &command.id), ID);
     assert_int_equal(command.task.run_at_us % 1000000, 1);
     command_done(&command);

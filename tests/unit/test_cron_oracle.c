@@ -520,10 +520,11 @@ static void fail_on(const struct question *question, int64_t after_us, bool is,
     fail_msg("\"%s\" (%s) in %s, %s, %s, after %s: is %s %s, must be %s %s", question->text,
              cron_dialect_name(question->naive.dialect), zone_name(question->zone),
              cron_gap_name(question->dst.gap), cron_overlap_name(question->dst.overlap),
-             instant_write(at, after_us), is ? instant_write(one, is_fire->at_us) : "none",
-             is ? cron_touched_name(is_fire->touched) : "",
-             must ? instant_write(other, must_fire->at_us) : "none",
-             must ? cron_touched_name(must_fire->touched) : "");
+             instant_write(at, after_us),
+             is && is_fire ? instant_write(one, is_fire->at_us) : "none",
+             is && is_fire ? cron_touched_name(is_fire->touched) : "",
+             must && must_fire ? instant_write(other, must_fire->at_us) : "none",
+             must && must_fire ? cron_touched_name(must_fire->touched) : "");
 }
 
 static bool same(const struct cron_fire *one, const struct cron_fire *other)
@@ -608,7 +609,7 @@ static int64_t setting(const char *name, int64_t usual)
 
 static void agrees_with_a_walk_through_time(void **state)
 {
-    struct zone *zones[COUNT(zone_names)];
+    struct zone *zones[COUNT(zone_names)] = {0};
     int64_t cases = setting("CRON_ORACLE_CASES", CASES), fires = 0, refused = 0;
     struct fault fault;
 

@@ -1,0 +1,850 @@
+#include "consumer/plan.h"
+
+#include "common/clock.h"
+#include "common/instant.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/metrics.h"
+#include "common/point.h"
+#include "common/rows.h"
+#include "consumer/cancel.h"
+#include "consumer/decide.h"
+#include "consumer/definitions.h"
+
+#define ROWS_MOST 500
+#define BUDGET 20000        /* fires looked for in one step: some milliseconds */
+#define DECISIONS_MOST 1000 /* rows of the ledger in one statement */
+#define REFUSED_WAIT_US INT64_C(100000)
+#define LOOK_BACK_US INT64_C(1000000)
+#define TELL_EVERY_MS 10000
+#define LANES_TEXT_MOST 7000
+#define NAME_SIZE 132
+
+enum status { STATUS_ACTIVE, STATUS_PAUSED, STATUS_ENDED, STATUS_COUNT };
+
+static const char *const statuses[STATUS_COUNT] = {
+    [STATUS_ACTIVE] = "active", [STATUS_PAUSED] = "paused", [STATUS_ENDED] = "ended"};
+
+/* A schedule that is looked at. */
+struct planned {
+    struct uuid id;
+    char name[NAME_SIZE];
+    int64_t seq, look_us;
+    enum status status;
+    int version, streak;
+    bool has_version, has_last, judged, failed, succeeded;
+    struct uuid last_run;
+    struct decide_row row;
+    struct decide_step step;
+    struct uuid tasks[DECIDE_ENTRIES_MOST]; /* of the entries that are runs */
+    bool taken;                             /* has a step that is written */
+};
+
+struct plan {
+    struct db *work, *look;
+    struct plan_owner owner;
+    int64_t poll_ms;
+    struct uuid id;
+    int64_t epoch, asked_epoch; /* 0: not started */
+    struct definitions *definitions;
+    struct planned *rows;
+    int count, limit;
+    int64_t now_us;   /* of the look, by the database */
+    int64_t floor_us; /* what wants to be looked at lies behind this */
+    int64_t coming_us;
+    bool asking, again;
+    int64_t told_ms;
+    sd_event_source *timer, *tick;
+};
+
+enum look_column {
+    NOW,
+    COMING_AT,
+    ID,
+    NAME,
+    SEQ,
+    STATUS,
+    DELETED,
+    NEXT_AT,
+    LOOK_AT,
+    DECIDED_AT,
+    RUNS,
+    MISSED,
+    LAST_RUN,
+    JUDGED,
+    STREAK,
+    KEPT,
+    FIRST_KEPT,
+    PAUSED_UNTIL,
+    VERSION,
+    FROM_AT,
+    UNTIL_AT,
+    PAUSED,
+    CATCH_UP,
+    LATEST,
+    BUSY,
+    FAILED,
+    SUCCEEDED,
+    ROW_AT,
+    ROW_REASON,
+};
+
+static void step(struct plan *plan);
+
+static void wake_in(struct plan *plan, int64_t wait_us)
+{
+    sd_event_source_set_time(plan->timer, (uint64_t)(clock_boot_us() + wait_us));
+    sd_event_source_set_enabled(plan->timer, SD_EVENT_ONESHOT);
+}
+
+/* --- The look -------------------------------------------------------------------------------- */
+
+static int64_t time_or(const PGresult *rows, int row, int column, int64_t otherwise)
+{
+    return rows_is_null(rows, row, column) ? otherwise : rows_time(rows, row, column);
+}
+
+static enum status read_status(const char *name)
+{
+    int i = 0;
+
+    while (i < STATUS_COUNT - 1 && strcmp(statuses[i], name) != 0)
+        i++;
+    return (enum status)i;
+}
+
+static void read_place(struct decide_row *to, const PGresult *rows, int row)
+{
+    const char *reason = rows_text(rows, row, ROW_REASON);
+
+    to->deleted = rows_bool(rows, row, DELETED);
+    to->next_us = time_or(rows, row, NEXT_AT, DECIDE_NEVER);
+    to->decided_us = rows_time(rows, row, DECIDED_AT);
+    to->runs = rows_int(rows, row, RUNS);
+    to->missed = rows_int(rows, row, MISSED);
+    to->busy = rows_bool(rows, row, BUSY);
+    to->kept = (int)rows_int(rows, row, KEPT);
+    to->first_kept_us = rows_time(rows, row, FIRST_KEPT);
+    to->resume_us = time_or(rows, row, PAUSED_UNTIL, DECIDE_NEVER);
+    to->from_us = rows_time(rows, row, FROM_AT);
+    to->until_us = time_or(rows, row, UNTIL_AT, DECIDE_NEVER);
+    to->paused = rows_bool(rows, row, PAUSED);
+    to->catch_up = rows_bool(rows, row, CATCH_UP);
+    to->latest = rows_bool(rows, row, LATEST);
+    to->row_us = rows_time(rows, row, ROW_AT);
+    if (!reason || !skip_read(&to->row_skip, reason))
+        to->row_skip = SKIP_NOT;
+}
+
+static void read_row(struct planned *to, const PGresult *rows, int row)
+{
+    *to = (struct planned){
+        .id = rows_uuid(rows, row, ID),
+        .seq = rows_int(rows, row, SEQ),
+        .look_us = rows_time(rows, row, LOOK_AT),
+        .status = read_status(rows_text(rows, row, STATUS)),
+        .version = (int)rows_int(rows, row, VERSION),
+        .has_version = !rows_is_null(rows, row, VERSION),
+        .streak = (int)rows_int(rows, row, STREAK),
+        .has_last = !rows_is_null(rows, row, LAST_RUN),
+        .last_run = rows_uuid(rows, row, LAST_RUN),
+        .judged = rows_bool(rows, row, JUDGED),
+        .failed = rows_bool(rows, row, FAILED),
+        .succeeded = rows_bool(rows, row, SUCCEEDED),
+    };
+    snprintf(to->name, sizeof to->name, "%s", rows_text(rows, row, NAME));
+    read_place(&to->row, rows, row);
+}
+
+static void read_look(struct plan *plan, const PGresult *rows)
+{
+    plan->count = 0;
+    plan->now_us = rows_time(rows, 0, NOW);
+    plan->coming_us = time_or(rows, 0, COMING_AT, DECIDE_NEVER);
+    for (int row = 0; row < PQntuples(rows) && plan->count < ROWS_MOST; row++)
+        if (!rows_is_null(rows, row, ID))
+            read_row(&plan->rows[plan->count++], rows, row);
+}
+
+/* --- What is decided ------------------------------------------------------------------------- */
+
+/* The same fire makes the same task, whoever decides it. */
+static struct uuid task_of(const struct uuid *schedule, int64_t fire_us)
+{
+    char text[UUID_TEXT], place[UUID_TEXT + 24];
+
+    snprintf(place, sizeof place, "%s/%lld", uuid_write(text, schedule), (long long)fire_us);
+    return uuid_derived("fire", place);
+}
+
+/* The end of the last run counts once. */
+static void judge(struct planned *planned)
+{
+    if (planned->judged || !(planned->failed || planned->succeeded))
+        return;
+    planned->streak = planned->failed ? planned->streak + 1 : 0;
+    planned->judged = true;
+}
+
+static void on_changed(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct plan *plan = data;
+
+    (void)rows;
+    if (!fault) {
+        plan_look(plan);
+        return;
+    }
+    log_warn("schedule.change_refused", "cause=%s", LOG_VALUE(fault->text));
+    if (plan->epoch)
+        wake_in(plan, REFUSED_WAIT_US);
+}
+
+/* A pause by failures, or the end of one by its time: a change like a client's, without a command.
+ */
+static void change(struct plan *plan, const struct planned *planned, const char *action,
+                   const char *reason)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    args_uuid(&args, &planned->id);
+    args_int8(&args, planned->seq);
+    args_text(&args, action);
+    for (int i = 0; i < 3; i++)
+        args_null(&args); /* no place in Kafka */
+    args_text(&args, reason);
+    args_null(&args);
+    args_bool(&args, false);
+    for (int i = 0; i < 12; i++)
+        args_null(&args); /* no other definition, no cluster */
+    log_info(!strcmp(action, "pause") ? "schedule.paused" : "schedule.resumed",
+             "schedule=%s reason=%s", planned->name, LOG_VALUE(reason));
+    db_call(plan->work, QUERY_SCHEDULE_CHANGE, &args, on_changed, plan);
+}
+
+static bool fails_too_often(struct plan *plan, const struct planned *planned, int most)
+{
+    char reason[64];
+
+    if (!most || planned->streak < most || planned->status != STATUS_ACTIVE ||
+        planned->row.until_us != DECIDE_NEVER)
+        return false;
+    snprintf(reason, sizeof reason, "%d runs failed in a row", planned->streak);
+    change(plan, planned, "pause", reason);
+    return true;
+}
+
+static void on_cancelled(void *data, enum cancel_outcome outcome, const char *state,
+                         const struct fault *fault)
+{
+    (void)data, (void)outcome, (void)state;
+    if (fault)
+        log_warn("schedule.cancel_refused", "cause=%s", LOG_VALUE(fault->text));
+}
+
+static void take_step(struct plan *plan, struct planned *planned,
+                      const struct definition *definition, int *budget)
+{
+    struct decide_step *step = &planned->step;
+
+    judge(planned);
+    if (fails_too_often(plan, planned, definition->policy.pause_on_failures))
+        return;
+    decide(step, &planned->row, definition->spec, &definition->policy, plan->now_us, budget);
+    if (step->resume) {
+        change(plan, planned, "resume", "the time of its pause is over");
+        return;
+    }
+    for (int i = 0; i < step->count; i++)
+        if (step->entries[i].skip == SKIP_NOT)
+            planned->tasks[i] = task_of(&planned->id, step->entries[i].fire_us);
+    planned->taken = true;
+}
+
+/* Those for which the budget does not last come first the next time: what was taken on goes behind.
+ */
+static int take_steps(struct plan *plan)
+{
+    int budget = BUDGET, taken = 0, decisions = 0;
+
+    for (int i = 0; i < plan->count && budget > 0 && decisions < DECISIONS_MOST; i++) {
+        struct planned *planned = &plan->rows[i];
+        const struct definition *definition =
+            planned->has_version
+                ? definitions_find(plan->definitions, &planned->id, planned->version)
+                : NULL;
+
+        if (definition && definition->spec)
+            take_step(plan, planned, definition, &budget);
+        taken += planned->taken;
+        decisions += planned->taken ? planned->step.count : 0;
+        plan->again |= (budget <= 0 || decisions >= DECISIONS_MOST) && i + 1 < plan->count;
+    }
+    return taken;
+}
+
+/* --- The statement --------------------------------------------------------------------------- */
+
+static void add_time(struct args *args, int64_t us)
+{
+    if (us == DECIDE_NEVER)
+        args_null(args);
+    else
+        args_time(args, us);
+}
+
+static void add_id(struct args *args, const struct planned *planned)
+{
+    args_uuid(args, &planned->id);
+}
+
+static void add_seq(struct args *args, const struct planned *planned)
+{
+    args_int8(args, planned->seq);
+}
+
+static void add_status(struct args *args, const struct planned *planned)
+{
+    bool ended = planned->step.ended && planned->status == STATUS_ACTIVE;
+
+    args_text(args, statuses[ended ? STATUS_ENDED : planned->status]);
+}
+
+static void add_next(struct args *args, const struct planned *planned)
+{
+    add_time(args, planned->step.next_us);
+}
+
+static void add_look(struct args *args, const struct planned *planned)
+{
+    add_time(args, planned->step.look_us);
+}
+
+static void add_decided(struct args *args, const struct planned *planned)
+{
+    args_time(args, planned->step.decided_us);
+}
+
+static void add_runs(struct args *args, const struct planned *planned)
+{
+    args_int8(args, planned->step.runs);
+}
+
+static void add_missed(struct args *args, const struct planned *planned)
+{
+    args_int8(args, planned->step.missed);
+}
+
+static void add_streak(struct args *args, const struct planned *planned)
+{
+    args_int4(args, planned->streak);
+}
+
+static const struct uuid *last_task(const struct planned *planned)
+{
+    for (int i = planned->step.count; i-- > 0;)
+        if (planned->step.entries[i].skip == SKIP_NOT)
+            return &planned->tasks[i];
+    return NULL;
+}
+
+static void add_judged(struct args *args, const struct planned *planned)
+{
+    args_bool(args, planned->judged && !last_task(planned));
+}
+
+static void add_last_run(struct args *args, const struct planned *planned)
+{
+    const struct uuid *task = last_task(planned);
+
+    if (task)
+        args_uuid(args, task);
+    else
+        args_null(args);
+}
+
+static void add_keep(struct args *args, const struct planned *planned)
+{
+    add_time(args, planned->step.keep_us);
+}
+
+static void add_let_go(struct args *args, const struct planned *planned)
+{
+    args_bool(args, planned->step.let_go);
+}
+
+static void add_done(struct args *args, const struct planned *planned)
+{
+    if (planned->step.done)
+        args_int4(args, planned->version);
+    else
+        args_null(args);
+}
+
+/* $3 to $16 of plan_decide.sql. */
+static const struct {
+    enum args_type type;
+    void (*add)(struct args *args, const struct planned *planned);
+} schedule_columns[] = {
+    {ARGS_UUID, add_id},     {ARGS_INT8, add_seq},      {ARGS_TEXT, add_status},
+    {ARGS_TIME, add_next},   {ARGS_TIME, add_look},     {ARGS_TIME, add_decided},
+    {ARGS_INT8, add_runs},   {ARGS_INT8, add_missed},   {ARGS_INT4, add_streak},
+    {ARGS_BOOL, add_judged}, {ARGS_UUID, add_last_run}, {ARGS_TIME, add_keep},
+    {ARGS_BOOL, add_let_go}, {ARGS_INT4, add_done},
+};
+
+/* One decision: entry `i` of a schedule that is the `place`-th of those written. */
+struct entry {
+    const struct planned *planned;
+    const struct decide_entry *decided;
+    int i, place;
+};
+
+static void add_place(struct args *args, const struct entry *entry)
+{
+    args_int4(args, entry->place);
+}
+
+static void add_schedule(struct args *args, const struct entry *entry)
+{
+    args_uuid(args, &entry->planned->id);
+}
+
+static void add_fire(struct args *args, const struct entry *entry)
+{
+    args_time(args, entry->decided->fire_us);
+}
+
+static void add_last(struct args *args, const struct entry *entry)
+{
+    args_time(args, entry->decided->last_us);
+}
+
+static void add_count(struct args *args, const struct entry *entry)
+{
+    args_int8(args, entry->decided->count);
+}
+
+static void add_reason(struct args *args, const struct entry *entry)
+{
+    args_text(args, entry->decided->skip == SKIP_NOT ? NULL : skip_name(entry->decided->skip));
+}
+
+static void add_task(struct args *args, const struct entry *entry)
+{
+    if (entry->decided->skip == SKIP_NOT)
+        args_uuid(args, &entry->planned->tasks[entry->i]);
+    else
+        args_null(args);
+}
+
+static void add_stands_for(struct args *args, const struct entry *entry)
+{
+    args_int8(args, entry->decided->missed);
+}
+
+static void add_after(struct args *args, const struct entry *entry)
+{
+    args_time(args, entry->decided->after_us);
+}
+
+static void add_version(struct args *args, const struct entry *entry)
+{
+    args_int4(args, entry->planned->version);
+}
+
+static void add_grows(struct args *args, const struct entry *entry)
+{
+    args_bool(args, entry->decided->grows);
+}
+
+static void add_due(struct args *args, const struct entry *entry)
+{
+    if (entry->decided->skip == SKIP_NOT)
+        args_time(args, entry->decided->due_us);
+    else
+        args_null(args);
+}
+
+/* $17 to $28. */
+static const struct {
+    enum args_type type;
+    void (*add)(struct args *args, const struct entry *entry);
+} entry_columns[] = {
+    {ARGS_INT4, add_place},   {ARGS_UUID, add_schedule},   {ARGS_TIME, add_fire},
+    {ARGS_TIME, add_last},    {ARGS_INT8, add_count},      {ARGS_TEXT, add_reason},
+    {ARGS_UUID, add_task},    {ARGS_INT8, add_stands_for}, {ARGS_TIME, add_after},
+    {ARGS_INT4, add_version}, {ARGS_BOOL, add_grows},      {ARGS_TIME, add_due},
+};
+
+static void add_entries(const struct plan *plan, struct args *args, size_t column)
+{
+    int place = 0;
+
+    args_array(args, entry_columns[column].type);
+    for (int i = 0; i < plan->count; i++) {
+        const struct planned *planned = &plan->rows[i];
+
+        place += planned->taken;
+        for (int k = 0; planned->taken && k < planned->step.count; k++)
+            entry_columns[column].add(args, &(struct entry){.planned = planned,
+                                                            .decided = &planned->step.entries[k],
+                                                            .i = k,
+                                                            .place = place});
+    }
+    args_array_end(args);
+}
+
+static void add_all(const struct plan *plan, struct args *args)
+{
+    args_uuid(args, &plan->id);
+    args_int8(args, plan->epoch);
+    for (size_t column = 0; column < COUNT(schedule_columns); column++) {
+        args_array(args, schedule_columns[column].type);
+        for (int i = 0; i < plan->count; i++)
+            if (plan->rows[i].taken)
+                schedule_columns[column].add(args, &plan->rows[i]);
+        args_array_end(args);
+    }
+    for (size_t column = 0; column < COUNT(entry_columns); column++)
+        add_entries(plan, args, column);
+}
+
+/* --- The answer ------------------------------------------------------------------------------ */
+
+static void tell(const struct planned *planned)
+{
+    char task[UUID_TEXT], first[INSTANT_TEXT], last[INSTANT_TEXT];
+
+    for (int i = 0; i < planned->step.count; i++) {
+        const struct decide_entry *entry = &planned->step.entries[i];
+
+        instant_write(first, entry->fire_us);
+        if (entry->skip == SKIP_NOT)
+            log_info("schedule.fired", "schedule=%s fire_at=%s task=%s missed=%lld", planned->name,
+                     first, uuid_write(task, &planned->tasks[i]), (long long)entry->missed);
+        else
+            log_info("schedule.skipped", "schedule=%s reason=%s until=%s count=%lld", planned->name,
+                     skip_name(entry->skip), instant_write(last, entry->last_us),
+                     (long long)entry->count);
+    }
+    if (planned->step.ended && planned->status == STATUS_ACTIVE)
+        log_info("schedule.ended", "schedule=%s", planned->name);
+}
+
+static void count_fires(const struct planned *planned)
+{
+    for (int i = 0; i < planned->step.count; i++) {
+        const struct decide_entry *entry = &planned->step.entries[i];
+
+        if (entry->skip == SKIP_NOT)
+            metrics_count(METRIC_FIRES_RUN);
+        else if (entry->skip != SKIP_BUFFERED)
+            metrics_add(METRIC_FIRES_SKIPPED, (double)entry->count);
+    }
+}
+
+/* The run that stands in the way of a fire that was kept back for it. */
+static void cancel_last(const struct plan *plan, const struct planned *planned)
+{
+    if (planned->step.cancel_last && planned->has_last)
+        cancel_apply(plan->work, &planned->last_run, "cancelled for the next fire of its schedule",
+                     on_cancelled, NULL);
+}
+
+static void tell_changed(const struct plan *plan, const PGresult *rows)
+{
+    struct rows_array changed = rows_array(rows, 0, 1);
+    bool *is_changed = mem_array(bool, ROWS_MOST + 1);
+    int place = 0;
+
+    while (changed.count > 0) {
+        is_changed[rows_next_int(&changed)] = true;
+        changed.count--;
+    }
+    for (int i = 0; i < plan->count; i++) {
+        place += plan->rows[i].taken;
+        if (!plan->rows[i].taken || !is_changed[place])
+            continue;
+        count_fires(&plan->rows[i]);
+        tell(&plan->rows[i]);
+        cancel_last(plan, &plan->rows[i]);
+    }
+    free(is_changed);
+}
+
+static void tell_lanes(const struct plan *plan, const PGresult *rows)
+{
+    struct rows_array queues = rows_array(rows, 0, 2), priorities = rows_array(rows, 0, 3),
+                      instants = rows_array(rows, 0, 4);
+    char text[LANES_TEXT_MOST + 160];
+    int size = 0;
+
+    for (; queues.count > 0 && size < LANES_TEXT_MOST; queues.count--) {
+        const char *queue = rows_next(&queues);
+        long long priority = (long long)rows_next_int(&priorities);
+
+        size += snprintf(text + size, sizeof text - (size_t)size, "%.*s %lld %lld\n", queues.length,
+                         queue, priority, (long long)rows_next_time(&instants));
+    }
+    if (size)
+        plan->owner.due(plan->owner.data, size < LANES_TEXT_MOST ? text : "*");
+}
+
+/* When to look next, as far as it is known. */
+static void go_on(struct plan *plan, bool more)
+{
+    int64_t next_us = plan->coming_us;
+
+    for (int i = 0; i < plan->count; i++)
+        if (plan->rows[i].taken && plan->rows[i].step.look_us < next_us)
+            next_us = plan->rows[i].step.look_us;
+    if (more || plan->again) {
+        step(plan);
+        return;
+    }
+    if (next_us != DECIDE_NEVER)
+        wake_in(plan, next_us > plan->now_us ? next_us - clock_database_us() : 0);
+}
+
+/* What could not be decided now is looked at again later, behind all others. */
+static void defer(struct plan *plan)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    args_uuid(&args, &plan->id);
+    args_int8(&args, plan->epoch);
+    args_array(&args, ARGS_UUID);
+    for (int i = 0; i < plan->count; i++)
+        args_uuid(&args, &plan->rows[i].id);
+    args_array_end(&args);
+    db_call(plan->work, QUERY_PLAN_DEFER, &args, NULL, NULL);
+}
+
+static void on_refused(struct plan *plan, const struct fault *fault)
+{
+    if (fault->kind == FAULT_DOWN) {
+        plan->owner.doubt(plan->owner.data, fault->text);
+        return;
+    }
+    if (log_now_and_then(&plan->told_ms, TELL_EVERY_MS))
+        log_warn("plan.refused", "schedules=%d first=%s cause=%s", plan->count,
+                 plan->count ? plan->rows[0].name : "", LOG_VALUE(fault->text));
+    /* One at a time, so that one that is refused stops no other. */
+    if (plan->limit == 1 && plan->count)
+        defer(plan);
+    plan->limit = 1;
+    wake_in(plan, REFUSED_WAIT_US);
+}
+
+static void on_decided(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct plan *plan = data;
+    bool full = plan->count >= plan->limit;
+
+    plan->asking = false;
+    if (!fault && !rows_bool(rows, 0, 0)) {
+        metrics_count(METRIC_PLAN_FENCED);
+        log_warn("plan.fenced", "epoch=%lld", (long long)plan->asked_epoch);
+    }
+    if (plan->epoch != plan->asked_epoch) {
+        step(plan);
+    } else if (fault) {
+        on_refused(plan, fault);
+    } else if (!rows_bool(rows, 0, 0)) {
+        plan->owner.doubt(plan->owner.data, "the lease is another node's");
+    } else {
+        POINT(PLAN_COMMITTED);
+        plan->limit = plan->limit * 2 < ROWS_MOST ? plan->limit * 2 : ROWS_MOST;
+        tell_changed(plan, rows);
+        tell_lanes(plan, rows);
+        go_on(plan, full);
+    }
+}
+
+static void write_steps(struct plan *plan)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+    int taken = take_steps(plan);
+
+    if (!taken) {
+        plan->asking = false;
+        defer(plan);
+        wake_in(plan, REFUSED_WAIT_US);
+        return;
+    }
+    add_all(plan, &args);
+    POINT(PLAN_SENDING);
+    db_call(plan->work, QUERY_PLAN_DECIDE, &args, on_decided, plan);
+}
+
+/* --- Definitions ----------------------------------------------------------------------------- */
+
+static void on_definitions(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct plan *plan = data;
+    struct fault unread;
+
+    if (plan->epoch != plan->asked_epoch || fault) {
+        plan->asking = false;
+        if (plan->epoch)
+            wake_in(plan, fault ? REFUSED_WAIT_US : 0);
+        return;
+    }
+    for (int row = 0; row < PQntuples(rows); row++) {
+        struct uuid id = rows_uuid(rows, row, 0);
+
+        if (!definitions_add(plan->definitions, &id, (int)rows_int(rows, row, 1),
+                             rows_text(rows, row, 2), rows_text(rows, row, 3),
+                             rows_text(rows, row, 4), &unread))
+            log_error("schedule.unreadable", "schedule=%s cause=%s", rows_text(rows, row, 2),
+                      LOG_VALUE(unread.text));
+    }
+    write_steps(plan);
+}
+
+static bool is_unknown(const struct plan *plan, const struct planned *planned)
+{
+    return planned->has_version &&
+           !definitions_find(plan->definitions, &planned->id, planned->version);
+}
+
+/* Asks for the definitions that are not known. False: all of them are. */
+static bool ask_definitions(struct plan *plan)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+    size_t unknown = 0;
+
+    for (int i = 0; i < plan->count; i++)
+        unknown += is_unknown(plan, &plan->rows[i]);
+    if (!unknown)
+        return false;
+    definitions_make_room(plan->definitions, unknown);
+    args_array(&args, ARGS_UUID);
+    for (int i = 0; i < plan->count; i++)
+        if (is_unknown(plan, &plan->rows[i]))
+            args_uuid(&args, &plan->rows[i].id);
+    args_array_end(&args);
+    args_array(&args, ARGS_INT4);
+    for (int i = 0; i < plan->count; i++)
+        if (is_unknown(plan, &plan->rows[i]))
+            args_int4(&args, plan->rows[i].version);
+    args_array_end(&args);
+    args_array(&args, ARGS_TEXT);
+    for (int i = 0; i < plan->count; i++)
+        if (is_unknown(plan, &plan->rows[i]))
+            args_text(&args, plan->rows[i].name);
+    args_array_end(&args);
+    db_call(plan->look, QUERY_PLAN_DEFINITIONS, &args, on_definitions, plan);
+    return true;
+}
+
+/* --- The loop -------------------------------------------------------------------------------- */
+
+static void on_looked(void *data, const PGresult *rows, const struct fault *fault)
+{
+    struct plan *plan = data;
+
+    if (plan->epoch != plan->asked_epoch || fault) {
+        plan->asking = false;
+        if (plan->epoch)
+            wake_in(plan, fault ? REFUSED_WAIT_US : 0);
+        return;
+    }
+    read_look(plan, rows);
+    if (!plan->count) {
+        plan->asking = false;
+        plan->floor_us = plan->now_us - LOOK_BACK_US;
+        go_on(plan, false);
+    } else if (!ask_definitions(plan)) {
+        write_steps(plan);
+    }
+}
+
+static void step(struct plan *plan)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    if (!plan->epoch || plan->asking || !db_is_ready(plan->work) || !db_is_ready(plan->look))
+        return;
+    plan->asking = true;
+    plan->again = false;
+    plan->asked_epoch = plan->epoch;
+    args_time(&args, plan->floor_us);
+    args_int4(&args, plan->limit);
+    db_call(plan->look, QUERY_PLAN_LOOK, &args, on_looked, plan);
+}
+
+static int timer_rings(sd_event_source *source, uint64_t usec, void *data)
+{
+    (void)source, (void)usec;
+    step(data);
+    return 0;
+}
+
+static int tick_due(sd_event_source *source, uint64_t usec, void *data)
+{
+    struct plan *plan = data;
+
+    (void)usec;
+    sd_event_source_set_time_relative(source, (uint64_t)plan->poll_ms * 1000);
+    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    plan_look(plan);
+    return 0;
+}
+
+void plan_look(struct plan *plan)
+{
+    plan->floor_us = 0;
+    if (plan->asking)
+        plan->again = true;
+    else
+        step(plan);
+}
+
+struct plan *plan_new(sd_event *loop, struct db *work, struct db *look, const struct config *config,
+                      const struct plan_owner *owner)
+{
+    struct plan *plan = mem_new(struct plan, .work = work, .look = look, .owner = *owner,
+                                .poll_ms = config->poll_ms, .definitions = definitions_new());
+
+    sd_event_add_time(loop, &plan->timer, CLOCK_BOOTTIME, 0, 1, timer_rings, plan);
+    sd_event_source_set_enabled(plan->timer, SD_EVENT_OFF);
+    sd_event_add_time(loop, &plan->tick, CLOCK_BOOTTIME, 0, 1000, tick_due, plan);
+    sd_event_source_set_enabled(plan->tick, SD_EVENT_OFF);
+    return plan;
+}
+
+void plan_free(struct plan *plan)
+{
+    if (!plan)
+        return;
+    plan_end(plan);
+    sd_event_source_disable_unref(plan->timer);
+    sd_event_source_disable_unref(plan->tick);
+    definitions_free(plan->definitions);
+    free(plan->rows);
+    free(plan);
+}
+
+void plan_begin(struct plan *plan, const struct uuid *id, int64_t epoch)
+{
+    plan->id = *id;
+    plan->epoch = epoch;
+    plan->limit = ROWS_MOST;
+    /* What a database that failed over has lost may be another definition by now. */
+    definitions_clear(plan->definitions);
+    if (!plan->rows)
+        plan->rows = mem_array(struct planned, ROWS_MOST);
+    sd_event_source_set_time_relative(plan->tick, (uint64_t)plan->poll_ms * 1000);
+    sd_event_source_set_enabled(plan->tick, SD_EVENT_ONESHOT);
+    plan_look(plan);
+}
+
+void plan_end(struct plan *plan)
+{
+    plan->epoch = 0;
+    sd_event_source_set_enabled(plan->timer, SD_EVENT_OFF);
+    sd_event_source_set_enabled(plan->tick, SD_EVENT_OFF);
+}

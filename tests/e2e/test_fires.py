@@ -1,0 +1,157 @@
+"""Every fire is accounted for: masters die, everybody is away, runs overlap and fail."""
+
+import pytest
+
+from cluster import wait_until
+
+CLUSTER = {"lease": "2s", "resolve": "500ms", "heartbeat": "500ms", "alive": "2s", "executor_lease": "8s"}
+LOG = {"type": "log", "payload": {}}
+WAIT = {"Prefer": "wait=10"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(cluster):
+    cluster.start(consumers=3)
+
+
+def put(cluster, name, spec, task=LOG, **policy):
+    answer = cluster.front.request("PUT", f"/api/v1/schedules/{name}",
+                                   {"spec": spec, "task": task, "policy": policy}, WAIT)
+    assert answer.status in (200, 201), answer
+
+
+def ledger(cluster, name):
+    """(first, last, count, reason or None for a run), earliest first, in seconds since 1970."""
+    return [(int(first), int(last), count, reason) for first, last, count, reason in cluster.sql(
+        "SELECT extract(epoch FROM f.fire_at), extract(epoch FROM f.last_at), f.count, f.reason::text"
+        " FROM fire f JOIN schedule s ON s.id = f.schedule_id WHERE s.name = %s ORDER BY f.fire_at", name)]
+
+
+def check_every_second(rows):
+    """The rows follow each other second by second, and none is there twice."""
+    seconds = []
+    for first, last, count, _ in rows:
+        assert last - first == count - 1
+        seconds += range(first, last + 1)
+    assert seconds == list(range(seconds[0], seconds[-1] + 1))
+    return seconds
+
+
+def runs_of(cluster, name):
+    return cluster.value("SELECT count(*) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
+                         " WHERE s.name = %s AND f.task_id IS NOT NULL", name)
+
+
+def test_masters_die_and_no_fire_is_lost(cluster):
+    for number in range(20):
+        put(cluster, f"tick-{number}", {"every": "PT1S"})
+    wait_until(lambda: runs_of(cluster, "tick-19") >= 2, 20, "it runs")
+    for _ in range(3):
+        former, runs = cluster.master(), runs_of(cluster, "tick-19")
+        former.kill()
+        wait_until(lambda: (now := cluster.master()) and now is not former, 20, "another is master")
+        wait_until(lambda: runs_of(cluster, "tick-19") > runs + 2, 20, "it goes on")
+        former.start()
+        former.wait_ready()
+    for number in range(20):
+        rows = ledger(cluster, f"tick-{number}")
+        check_every_second(rows)
+        assert {row[3] for row in rows} <= {None, "coalesced", "overlap"}
+    assert cluster.sql("SELECT * FROM fire_gap") == []
+    for number in range(20):
+        cluster.front.request("DELETE", f"/api/v1/schedules/tick-{number}", None, WAIT)
+    assert cluster.broken_invariants() == []
+
+
+def test_misfires_hold_to_the_row(cluster):
+    """Nobody there for ten seconds: one run for all, all of them, or none that is late."""
+    put(cluster, "once", {"every": "PT1S"}, misfire="fire_once", overlap="allow_all")
+    put(cluster, "all", {"every": "PT1S"}, misfire="fire_all", overlap="allow_all")
+    put(cluster, "none", {"every": "PT1S"}, misfire="skip", grace="PT1S", overlap="allow_all")
+    put(cluster, "window", {"every": "PT1S"}, misfire="fire_all", catch_up_window="PT4S", overlap="allow_all")
+    names = ("once", "all", "none", "window")
+    wait_until(lambda: all(runs_of(cluster, name) >= 2 for name in names), 20, "all run")
+    consumers = [node for node in cluster.nodes if node.role == "consumer"]
+    for node in consumers:
+        node.kill()
+    before = {name: runs_of(cluster, name) for name in names}
+    at = cluster.value("SELECT clock_timestamp()")
+    wait_until(lambda: cluster.value("SELECT clock_timestamp() > %s + interval '10 s'", at), 20, "ten seconds")
+    for node in consumers:
+        node.start()
+    for node in consumers:
+        node.wait_ready()
+    wait_until(lambda: all(runs_of(cluster, name) > before[name] + 2 for name in names), 20, "all run again")
+    for name in names:
+        check_every_second(ledger(cluster, name))
+    skipped = {name: {reason: sum(row[2] for row in ledger(cluster, name) if row[3] == reason)
+                      for reason in {row[3] for row in ledger(cluster, name)} - {None}} for name in names}
+    assert skipped["all"] == {}
+    assert set(skipped["once"]) == {"coalesced"} and skipped["once"]["coalesced"] >= 8
+    assert set(skipped["none"]) == {"misfire"} and skipped["none"]["misfire"] >= 7
+    assert set(skipped["window"]) == {"misfire"} and 4 <= skipped["window"]["misfire"] < skipped["none"]["misfire"] + 1
+    one_run = cluster.sql("SELECT max(missed) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
+                          " WHERE s.name = 'once'")[0][0]
+    assert one_run >= 8, "one run stands for those that were missed"
+    for name in names:
+        cluster.front.request("DELETE", f"/api/v1/schedules/{name}", None, WAIT)
+    assert cluster.broken_invariants() == []
+
+
+@pytest.mark.parametrize("policy, reasons", [
+    ("skip", {"overlap"}), ("buffer_one", {"overlap"}), ("buffer_all", set()), ("cancel_other", {"overlap"}),
+    ("allow_all", set()),
+])
+def test_overlaps(cluster, policy, reasons):
+    name = f"long-{policy.replace('_', '-')}"
+    put(cluster, name, {"every": "PT1S"}, {"type": "shell", "shell": {"command": "sleep 2.4"}}, overlap=policy)
+    enough = 6 if policy in ("allow_all", "cancel_other") else 3
+    wait_until(lambda: runs_of(cluster, name) >= enough, 30, "it runs")
+    rows = ledger(cluster, name)
+    check_every_second(rows)
+    assert {row[3] for row in rows} - {None, "buffered"} <= reasons, rows
+    if policy in ("skip", "buffer_one"):
+        assert reasons <= {row[3] for row in rows}
+    together = cluster.value(
+        "SELECT count(*) FROM attempt a JOIN task t ON t.id = a.task_id JOIN schedule s ON s.id = t.schedule_id"
+        " JOIN attempt b ON b.task_id <> a.task_id JOIN task u ON u.id = b.task_id AND u.schedule_id = s.id"
+        " WHERE s.name = %s AND a.started_at < b.started_at AND coalesce(a.finished_at, now()) > b.started_at", name)
+    assert (together > 0) == (policy == "allow_all")
+    if policy == "cancel_other":
+        assert cluster.value("SELECT count(*) FROM task_end e JOIN task t ON t.id = e.task_id JOIN schedule s"
+                             " ON s.id = t.schedule_id WHERE s.name = %s AND e.state = 'cancelled'", name) > 0
+    assert cluster.front.request("DELETE", f"/api/v1/schedules/{name}", None, WAIT).status == 204
+    assert cluster.broken_invariants() == []
+
+
+def test_failures_in_a_row_pause_it(cluster):
+    put(cluster, "failing", {"every": "PT1S"}, {"type": "shell", "shell": {"command": "false"}}, pause_on_failures=3)
+    shown = wait_until(lambda: (found := cluster.front.get("/api/v1/schedules/failing").json())["status"] == "paused"
+                       and found, 20, "it is paused")
+    assert shown["paused"]["reason"] == "3 runs failed in a row"
+    assert runs_of(cluster, "failing") in (3, 4)
+
+
+def test_two_days_missed_delay_nobody(cluster):
+    """100 schedules of every second that stand two days back: due tasks are not late meanwhile."""
+    for number in range(100):
+        put(cluster, f"back-{number}", {"every": "PT1S"})
+    # In one transaction: the master sees all of it or nothing.
+    cluster.sql("UPDATE schedule SET seq = seq + 1, decided_at = decided_at - interval '2 days', next_at = NULL,"
+                " look_at = now() WHERE name LIKE 'back-%';"
+                " UPDATE schedule_version v SET from_at = from_at - interval '2 days' FROM schedule s"
+                " WHERE s.id = v.schedule_id AND s.name LIKE 'back-%';"
+                " DELETE FROM fire f USING schedule s WHERE s.id = f.schedule_id AND s.name LIKE 'back-%'")
+    ids = [cluster.schedule({"type": "log", "delay": "PT0.5S"})["id"] for _ in range(100)]
+    for identity in ids:
+        cluster.wait_state(identity, "succeeded", seconds=30)
+    late = sorted(float(row[0]) for row in cluster.sql(
+        "SELECT extract(epoch FROM a.started_at - t.run_at) * 1000 FROM attempt a JOIN task t ON t.id = a.task_id"
+        " WHERE t.id = ANY (%s::uuid[])", ids))
+    assert late[94] < 1000, late[-10:]
+    wait_until(lambda: cluster.value("SELECT count(*) FROM schedule WHERE name LIKE 'back-%%'"
+                                     " AND decided_at < now() - interval '10 s'") == 0, 120, "all have caught up")
+    assert cluster.value("SELECT count(*) FROM (SELECT f.schedule_id FROM fire f JOIN schedule s ON"
+                         " s.id = f.schedule_id WHERE s.name LIKE 'back-%%' AND f.reason = 'misfire'"
+                         " GROUP BY 1 HAVING count(*) = 1 AND sum(f.count) > 160000) x") == 100
+    assert cluster.sql("SELECT * FROM fire_gap") == []
