@@ -90,7 +90,7 @@ def test_misfires_hold_to_the_row(cluster):
     assert set(skipped["once"]) == {"coalesced"} and skipped["once"]["coalesced"] >= 8
     assert set(skipped["none"]) == {"misfire"} and skipped["none"]["misfire"] >= 7
     assert set(skipped["window"]) == {"misfire"} and 4 <= skipped["window"]["misfire"] < skipped["none"]["misfire"] + 1
-    one_run = cluster.sql("SELECT max(missed) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
+    one_run = cluster.sql("SELECT max(f.missed) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
                           " WHERE s.name = 'once'")[0][0]
     assert one_run >= 8, "one run stands for those that were missed"
     for name in names:
