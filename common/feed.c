@@ -310,7 +310,7 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct config *config, struct
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", "32768"}, /* when full, fetching rests for a whole second */
         {"reconnect.backoff.max.ms", "2000"},
-        {"topic.metadata.refresh.interval.ms", "5000"}, /* topics may be made after us */
+        {"topic.metadata.refresh.interval.ms", "2000"}, /* topics may be made after us */
         {"socket.nagle.disable", "true"},
     };
     const struct kafka_row fixed[] = {

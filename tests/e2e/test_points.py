@@ -577,7 +577,7 @@ def running_and_waiting(stage, executor):
     stage.close_gate()
     # What needs no slot makes the executor ask for more than it has slots.
     stage.cluster.wait_state(stage.cluster.schedule({"type": "log", "queue": stage.queue})["id"])
-    due = stage.count("SELECT clock_timestamp()") + datetime.timedelta(seconds=2)
+    due = stage.count("SELECT clock_timestamp()") + datetime.timedelta(seconds=5)
     ids = stage.post_all([
         stage.task(on_lost=policy, run_at=(due + datetime.timedelta(microseconds=i)).isoformat())
         for i, policy in enumerate(["retry", "fail", "retry"])])
