@@ -258,7 +258,6 @@ void decide(struct decide_step *ret, const struct decide_row *row, const struct 
                                 .keep_us = DECIDE_NEVER};
     if (row->paused && row->until_us == DECIDE_NEVER && row->resume_us <= now_us) {
         ret->resume = true;
-        ret->next_us = row->next_us;
         return;
     }
     if (walk.kept && !walk.busy && !(row->paused && row->until_us == DECIDE_NEVER))

@@ -32,7 +32,6 @@ bool skip_read(enum skip *ret, const char *name);
 /* A schedule as it was read, with the definition that holds at its next fire. */
 struct decide_row {
     bool deleted;
-    int64_t next_us;    /* DECIDE_NEVER: unknown */
     int64_t decided_us; /* all up to here is decided */
     int64_t runs, missed;
     bool busy; /* the last run has not ended */

@@ -2,15 +2,13 @@
 
 #include "common/clock.h"
 #include "common/instant.h"
-#include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
 #include "common/point.h"
-#include "common/rows.h"
 #include "consumer/cancel.h"
-#include "consumer/decide.h"
 #include "consumer/definitions.h"
+#include "consumer/planned.h"
 
 #define ROWS_MOST 500
 #define BUDGET 20000        /* fires looked for in one step: some milliseconds */
@@ -19,27 +17,6 @@
 #define LOOK_BACK_US INT64_C(1000000)
 #define TELL_EVERY_MS 10000
 #define LANES_TEXT_MOST 7000
-#define NAME_SIZE 132
-
-enum status { STATUS_ACTIVE, STATUS_PAUSED, STATUS_ENDED, STATUS_COUNT };
-
-static const char *const statuses[STATUS_COUNT] = {
-    [STATUS_ACTIVE] = "active", [STATUS_PAUSED] = "paused", [STATUS_ENDED] = "ended"};
-
-/* A schedule that is looked at. */
-struct planned {
-    struct uuid id;
-    char name[NAME_SIZE];
-    int64_t seq, look_us;
-    enum status status;
-    int version, streak;
-    bool has_version, has_last, judged, failed, succeeded;
-    struct uuid last_run;
-    struct decide_row row;
-    struct decide_step step;
-    struct uuid tasks[DECIDE_ENTRIES_MOST]; /* of the entries that are runs */
-    bool taken;                             /* has a step that is written */
-};
 
 struct plan {
     struct db *work, *look;
@@ -49,45 +26,12 @@ struct plan {
     int64_t epoch, asked_epoch; /* 0: not started */
     struct definitions *definitions;
     struct planned *rows;
-    int count, limit;
-    int64_t now_us;   /* of the look, by the database */
+    struct planned_look seen;
+    int limit;
     int64_t floor_us; /* what wants to be looked at lies behind this */
-    int64_t coming_us;
     bool asking, again;
     int64_t told_ms;
     sd_event_source *timer, *tick;
-};
-
-enum look_column {
-    NOW,
-    COMING_AT,
-    ID,
-    NAME,
-    SEQ,
-    STATUS,
-    DELETED,
-    NEXT_AT,
-    LOOK_AT,
-    DECIDED_AT,
-    RUNS,
-    MISSED,
-    LAST_RUN,
-    JUDGED,
-    STREAK,
-    KEPT,
-    FIRST_KEPT,
-    PAUSED_UNTIL,
-    VERSION,
-    FROM_AT,
-    UNTIL_AT,
-    PAUSED,
-    CATCH_UP,
-    LATEST,
-    BUSY,
-    FAILED,
-    SUCCEEDED,
-    ROW_AT,
-    ROW_REASON,
 };
 
 static void step(struct plan *plan);
@@ -96,75 +40,6 @@ static void wake_in(struct plan *plan, int64_t wait_us)
 {
     sd_event_source_set_time(plan->timer, (uint64_t)(clock_boot_us() + wait_us));
     sd_event_source_set_enabled(plan->timer, SD_EVENT_ONESHOT);
-}
-
-/* --- The look -------------------------------------------------------------------------------- */
-
-static int64_t time_or(const PGresult *rows, int row, int column, int64_t otherwise)
-{
-    return rows_is_null(rows, row, column) ? otherwise : rows_time(rows, row, column);
-}
-
-static enum status read_status(const char *name)
-{
-    int i = 0;
-
-    while (i < STATUS_COUNT - 1 && strcmp(statuses[i], name) != 0)
-        i++;
-    return (enum status)i;
-}
-
-static void read_place(struct decide_row *to, const PGresult *rows, int row)
-{
-    const char *reason = rows_text(rows, row, ROW_REASON);
-
-    to->deleted = rows_bool(rows, row, DELETED);
-    to->next_us = time_or(rows, row, NEXT_AT, DECIDE_NEVER);
-    to->decided_us = rows_time(rows, row, DECIDED_AT);
-    to->runs = rows_int(rows, row, RUNS);
-    to->missed = rows_int(rows, row, MISSED);
-    to->busy = rows_bool(rows, row, BUSY);
-    to->kept = (int)rows_int(rows, row, KEPT);
-    to->first_kept_us = rows_time(rows, row, FIRST_KEPT);
-    to->resume_us = time_or(rows, row, PAUSED_UNTIL, DECIDE_NEVER);
-    to->from_us = rows_time(rows, row, FROM_AT);
-    to->until_us = time_or(rows, row, UNTIL_AT, DECIDE_NEVER);
-    to->paused = rows_bool(rows, row, PAUSED);
-    to->catch_up = rows_bool(rows, row, CATCH_UP);
-    to->latest = rows_bool(rows, row, LATEST);
-    to->row_us = rows_time(rows, row, ROW_AT);
-    if (!reason || !skip_read(&to->row_skip, reason))
-        to->row_skip = SKIP_NOT;
-}
-
-static void read_row(struct planned *to, const PGresult *rows, int row)
-{
-    *to = (struct planned){
-        .id = rows_uuid(rows, row, ID),
-        .seq = rows_int(rows, row, SEQ),
-        .look_us = rows_time(rows, row, LOOK_AT),
-        .status = read_status(rows_text(rows, row, STATUS)),
-        .version = (int)rows_int(rows, row, VERSION),
-        .has_version = !rows_is_null(rows, row, VERSION),
-        .streak = (int)rows_int(rows, row, STREAK),
-        .has_last = !rows_is_null(rows, row, LAST_RUN),
-        .last_run = rows_uuid(rows, row, LAST_RUN),
-        .judged = rows_bool(rows, row, JUDGED),
-        .failed = rows_bool(rows, row, FAILED),
-        .succeeded = rows_bool(rows, row, SUCCEEDED),
-    };
-    snprintf(to->name, sizeof to->name, "%s", rows_text(rows, row, NAME));
-    read_place(&to->row, rows, row);
-}
-
-static void read_look(struct plan *plan, const PGresult *rows)
-{
-    plan->count = 0;
-    plan->now_us = rows_time(rows, 0, NOW);
-    plan->coming_us = time_or(rows, 0, COMING_AT, DECIDE_NEVER);
-    for (int row = 0; row < PQntuples(rows) && plan->count < ROWS_MOST; row++)
-        if (!rows_is_null(rows, row, ID))
-            read_row(&plan->rows[plan->count++], rows, row);
 }
 
 /* --- What is decided ------------------------------------------------------------------------- */
@@ -227,7 +102,7 @@ static bool fails_too_often(struct plan *plan, const struct planned *planned, in
 {
     char reason[64];
 
-    if (!most || planned->streak < most || planned->status != STATUS_ACTIVE ||
+    if (!most || planned->streak < most || planned->status != PLANNED_ACTIVE ||
         planned->row.until_us != DECIDE_NEVER)
         return false;
     snprintf(reason, sizeof reason, "%d runs failed in a row", planned->streak);
@@ -243,272 +118,53 @@ static void on_cancelled(void *data, enum cancel_outcome outcome, const char *st
         log_warn("schedule.cancel_refused", "cause=%s", LOG_VALUE(fault->text));
 }
 
-static void take_step(struct plan *plan, struct planned *planned,
-                      const struct definition *definition, int *budget)
+static enum planned_outcome take_step(struct plan *plan, struct planned *planned,
+                                      const struct definition *definition, int *budget)
 {
     struct decide_step *step = &planned->step;
 
     judge(planned);
     if (fails_too_often(plan, planned, definition->policy.pause_on_failures))
-        return;
-    decide(step, &planned->row, definition->spec, &definition->policy, plan->now_us, budget);
+        return PLANNED_CHANGED;
+    decide(step, &planned->row, definition->spec, &definition->policy, plan->seen.now_us, budget);
     if (step->resume) {
         change(plan, planned, "resume", "the time of its pause is over");
-        return;
+        return PLANNED_CHANGED;
     }
     for (int i = 0; i < step->count; i++)
         if (step->entries[i].skip == SKIP_NOT)
             planned->tasks[i] = task_of(&planned->id, step->entries[i].fire_us);
-    planned->taken = true;
+    return PLANNED_TAKEN;
+}
+
+static const struct definition *find(const struct plan *plan, const struct planned *planned)
+{
+    return planned->has_version
+               ? definitions_find(plan->definitions, &planned->id, planned->version)
+               : NULL;
 }
 
 /* Those for which the budget does not last come first the next time: what was taken on goes behind.
  */
-static int take_steps(struct plan *plan)
+static void take_steps(struct plan *plan)
 {
-    int budget = BUDGET, taken = 0, decisions = 0;
+    int budget = BUDGET, decisions = 0;
 
-    for (int i = 0; i < plan->count && budget > 0 && decisions < DECISIONS_MOST; i++) {
+    for (int i = 0; i < plan->seen.count; i++) {
         struct planned *planned = &plan->rows[i];
-        const struct definition *definition =
-            planned->has_version
-                ? definitions_find(plan->definitions, &planned->id, planned->version)
-                : NULL;
+        const struct definition *definition = find(plan, planned);
 
-        if (definition && definition->spec)
-            take_step(plan, planned, definition, &budget);
-        taken += planned->taken;
-        decisions += planned->taken ? planned->step.count : 0;
-        plan->again |= (budget <= 0 || decisions >= DECISIONS_MOST) && i + 1 < plan->count;
+        if (budget <= 0 || decisions >= DECISIONS_MOST) {
+            plan->again = true;
+            return;
+        }
+        if (!definition || !definition->spec)
+            planned->outcome = PLANNED_UNREADABLE;
+        else
+            planned->outcome = take_step(plan, planned, definition, &budget);
+        if (planned->outcome == PLANNED_TAKEN)
+            decisions += planned->step.count;
     }
-    return taken;
-}
-
-/* --- The statement --------------------------------------------------------------------------- */
-
-static void add_time(struct args *args, int64_t us)
-{
-    if (us == DECIDE_NEVER)
-        args_null(args);
-    else
-        args_time(args, us);
-}
-
-static void add_id(struct args *args, const struct planned *planned)
-{
-    args_uuid(args, &planned->id);
-}
-
-static void add_seq(struct args *args, const struct planned *planned)
-{
-    args_int8(args, planned->seq);
-}
-
-static void add_status(struct args *args, const struct planned *planned)
-{
-    bool ended = planned->step.ended && planned->status == STATUS_ACTIVE;
-
-    args_text(args, statuses[ended ? STATUS_ENDED : planned->status]);
-}
-
-static void add_next(struct args *args, const struct planned *planned)
-{
-    add_time(args, planned->step.next_us);
-}
-
-static void add_look(struct args *args, const struct planned *planned)
-{
-    add_time(args, planned->step.look_us);
-}
-
-static void add_decided(struct args *args, const struct planned *planned)
-{
-    args_time(args, planned->step.decided_us);
-}
-
-static void add_runs(struct args *args, const struct planned *planned)
-{
-    args_int8(args, planned->step.runs);
-}
-
-static void add_missed(struct args *args, const struct planned *planned)
-{
-    args_int8(args, planned->step.missed);
-}
-
-static void add_streak(struct args *args, const struct planned *planned)
-{
-    args_int4(args, planned->streak);
-}
-
-static const struct uuid *last_task(const struct planned *planned)
-{
-    for (int i = planned->step.count; i-- > 0;)
-        if (planned->step.entries[i].skip == SKIP_NOT)
-            return &planned->tasks[i];
-    return NULL;
-}
-
-static void add_judged(struct args *args, const struct planned *planned)
-{
-    args_bool(args, planned->judged && !last_task(planned));
-}
-
-static void add_last_run(struct args *args, const struct planned *planned)
-{
-    const struct uuid *task = last_task(planned);
-
-    if (task)
-        args_uuid(args, task);
-    else
-        args_null(args);
-}
-
-static void add_keep(struct args *args, const struct planned *planned)
-{
-    add_time(args, planned->step.keep_us);
-}
-
-static void add_let_go(struct args *args, const struct planned *planned)
-{
-    args_bool(args, planned->step.let_go);
-}
-
-static void add_done(struct args *args, const struct planned *planned)
-{
-    if (planned->step.done)
-        args_int4(args, planned->version);
-    else
-        args_null(args);
-}
-
-/* $3 to $16 of plan_decide.sql. */
-static const struct {
-    enum args_type type;
-    void (*add)(struct args *args, const struct planned *planned);
-} schedule_columns[] = {
-    {ARGS_UUID, add_id},     {ARGS_INT8, add_seq},      {ARGS_TEXT, add_status},
-    {ARGS_TIME, add_next},   {ARGS_TIME, add_look},     {ARGS_TIME, add_decided},
-    {ARGS_INT8, add_runs},   {ARGS_INT8, add_missed},   {ARGS_INT4, add_streak},
-    {ARGS_BOOL, add_judged}, {ARGS_UUID, add_last_run}, {ARGS_TIME, add_keep},
-    {ARGS_BOOL, add_let_go}, {ARGS_INT4, add_done},
-};
-
-/* One decision: entry `i` of a schedule that is the `place`-th of those written. */
-struct entry {
-    const struct planned *planned;
-    const struct decide_entry *decided;
-    int i, place;
-};
-
-static void add_place(struct args *args, const struct entry *entry)
-{
-    args_int4(args, entry->place);
-}
-
-static void add_schedule(struct args *args, const struct entry *entry)
-{
-    args_uuid(args, &entry->planned->id);
-}
-
-static void add_fire(struct args *args, const struct entry *entry)
-{
-    args_time(args, entry->decided->fire_us);
-}
-
-static void add_last(struct args *args, const struct entry *entry)
-{
-    args_time(args, entry->decided->last_us);
-}
-
-static void add_count(struct args *args, const struct entry *entry)
-{
-    args_int8(args, entry->decided->count);
-}
-
-static void add_reason(struct args *args, const struct entry *entry)
-{
-    args_text(args, entry->decided->skip == SKIP_NOT ? NULL : skip_name(entry->decided->skip));
-}
-
-static void add_task(struct args *args, const struct entry *entry)
-{
-    if (entry->decided->skip == SKIP_NOT)
-        args_uuid(args, &entry->planned->tasks[entry->i]);
-    else
-        args_null(args);
-}
-
-static void add_stands_for(struct args *args, const struct entry *entry)
-{
-    args_int8(args, entry->decided->missed);
-}
-
-static void add_after(struct args *args, const struct entry *entry)
-{
-    args_time(args, entry->decided->after_us);
-}
-
-static void add_version(struct args *args, const struct entry *entry)
-{
-    args_int4(args, entry->planned->version);
-}
-
-static void add_grows(struct args *args, const struct entry *entry)
-{
-    args_bool(args, entry->decided->grows);
-}
-
-static void add_due(struct args *args, const struct entry *entry)
-{
-    if (entry->decided->skip == SKIP_NOT)
-        args_time(args, entry->decided->due_us);
-    else
-        args_null(args);
-}
-
-/* $17 to $28. */
-static const struct {
-    enum args_type type;
-    void (*add)(struct args *args, const struct entry *entry);
-} entry_columns[] = {
-    {ARGS_INT4, add_place},   {ARGS_UUID, add_schedule},   {ARGS_TIME, add_fire},
-    {ARGS_TIME, add_last},    {ARGS_INT8, add_count},      {ARGS_TEXT, add_reason},
-    {ARGS_UUID, add_task},    {ARGS_INT8, add_stands_for}, {ARGS_TIME, add_after},
-    {ARGS_INT4, add_version}, {ARGS_BOOL, add_grows},      {ARGS_TIME, add_due},
-};
-
-static void add_entries(const struct plan *plan, struct args *args, size_t column)
-{
-    int place = 0;
-
-    args_array(args, entry_columns[column].type);
-    for (int i = 0; i < plan->count; i++) {
-        const struct planned *planned = &plan->rows[i];
-
-        place += planned->taken;
-        for (int k = 0; planned->taken && k < planned->step.count; k++)
-            entry_columns[column].add(args, &(struct entry){.planned = planned,
-                                                            .decided = &planned->step.entries[k],
-                                                            .i = k,
-                                                            .place = place});
-    }
-    args_array_end(args);
-}
-
-static void add_all(const struct plan *plan, struct args *args)
-{
-    args_uuid(args, &plan->id);
-    args_int8(args, plan->epoch);
-    for (size_t column = 0; column < COUNT(schedule_columns); column++) {
-        args_array(args, schedule_columns[column].type);
-        for (int i = 0; i < plan->count; i++)
-            if (plan->rows[i].taken)
-                schedule_columns[column].add(args, &plan->rows[i]);
-        args_array_end(args);
-    }
-    for (size_t column = 0; column < COUNT(entry_columns); column++)
-        add_entries(plan, args, column);
 }
 
 /* --- The answer ------------------------------------------------------------------------------ */
@@ -529,7 +185,7 @@ static void tell(const struct planned *planned)
                      skip_name(entry->skip), instant_write(last, entry->last_us),
                      (long long)entry->count);
     }
-    if (planned->step.ended && planned->status == STATUS_ACTIVE)
+    if (planned_ends(planned))
         log_info("schedule.ended", "schedule=%s", planned->name);
 }
 
@@ -563,9 +219,8 @@ static void tell_changed(const struct plan *plan, const PGresult *rows)
         is_changed[rows_next_int(&changed)] = true;
         changed.count--;
     }
-    for (int i = 0; i < plan->count; i++) {
-        place += plan->rows[i].taken;
-        if (!plan->rows[i].taken || !is_changed[place])
+    for (int i = 0; i < plan->seen.count; i++) {
+        if (plan->rows[i].outcome != PLANNED_TAKEN || !is_changed[++place])
             continue;
         count_fires(&plan->rows[i]);
         tell(&plan->rows[i]);
@@ -595,29 +250,39 @@ static void tell_lanes(const struct plan *plan, const PGresult *rows)
 /* When to look next, as far as it is known. */
 static void go_on(struct plan *plan, bool more)
 {
-    int64_t next_us = plan->coming_us;
+    int64_t next_us = plan->seen.coming_us;
 
-    for (int i = 0; i < plan->count; i++)
-        if (plan->rows[i].taken && plan->rows[i].step.look_us < next_us)
+    for (int i = 0; i < plan->seen.count; i++)
+        if (plan->rows[i].outcome == PLANNED_TAKEN && plan->rows[i].step.look_us < next_us)
             next_us = plan->rows[i].step.look_us;
     if (more || plan->again) {
         step(plan);
         return;
     }
     if (next_us != DECIDE_NEVER)
-        wake_in(plan, next_us > plan->now_us ? next_us - clock_database_us() : 0);
+        wake_in(plan, next_us > plan->seen.now_us ? next_us - clock_database_us() : 0);
 }
 
-/* What could not be decided now is looked at again later, behind all others. */
-static void defer(struct plan *plan)
+static int count_of(const struct plan *plan, enum planned_outcome outcome)
+{
+    int count = 0;
+
+    for (int i = 0; i < plan->seen.count; i++)
+        count += plan->rows[i].outcome == outcome;
+    return count;
+}
+
+/* Those are looked at again later, behind all others, that they stand in no other's way. */
+static void defer(struct plan *plan, enum planned_outcome outcome)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
 
     args_uuid(&args, &plan->id);
     args_int8(&args, plan->epoch);
     args_array(&args, ARGS_UUID);
-    for (int i = 0; i < plan->count; i++)
-        args_uuid(&args, &plan->rows[i].id);
+    for (int i = 0; i < plan->seen.count; i++)
+        if (plan->rows[i].outcome == outcome)
+            args_uuid(&args, &plan->rows[i].id);
     args_array_end(&args);
     db_call(plan->work, QUERY_PLAN_DEFER, &args, NULL, NULL);
 }
@@ -629,11 +294,11 @@ static void on_refused(struct plan *plan, const struct fault *fault)
         return;
     }
     if (log_now_and_then(&plan->told_ms, TELL_EVERY_MS))
-        log_warn("plan.refused", "schedules=%d first=%s cause=%s", plan->count,
-                 plan->count ? plan->rows[0].name : "", LOG_VALUE(fault->text));
+        log_warn("plan.refused", "schedules=%d first=%s cause=%s", plan->seen.count,
+                 plan->seen.count ? plan->rows[0].name : "", LOG_VALUE(fault->text));
     /* One at a time, so that one that is refused stops no other. */
-    if (plan->limit == 1 && plan->count)
-        defer(plan);
+    if (plan->limit == 1 && !fault_is_retryable(fault))
+        defer(plan, PLANNED_TAKEN);
     plan->limit = 1;
     wake_in(plan, REFUSED_WAIT_US);
 }
@@ -641,7 +306,7 @@ static void on_refused(struct plan *plan, const struct fault *fault)
 static void on_decided(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct plan *plan = data;
-    bool full = plan->count >= plan->limit;
+    bool full = plan->seen.count >= plan->limit;
 
     plan->asking = false;
     if (!fault && !rows_bool(rows, 0, 0)) {
@@ -666,15 +331,18 @@ static void on_decided(void *data, const PGresult *rows, const struct fault *fau
 static void write_steps(struct plan *plan)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
-    int taken = take_steps(plan);
 
-    if (!taken) {
+    take_steps(plan);
+    if (count_of(plan, PLANNED_UNREADABLE))
+        defer(plan, PLANNED_UNREADABLE);
+    if (!count_of(plan, PLANNED_TAKEN)) {
         plan->asking = false;
-        defer(plan);
         wake_in(plan, REFUSED_WAIT_US);
         return;
     }
-    add_all(plan, &args);
+    args_uuid(&args, &plan->id);
+    args_int8(&args, plan->epoch);
+    planned_add(&args, plan->rows, plan->seen.count);
     POINT(PLAN_SENDING);
     db_call(plan->work, QUERY_PLAN_DECIDE, &args, on_decided, plan);
 }
@@ -716,23 +384,23 @@ static bool ask_definitions(struct plan *plan)
     SCOPED(scoped_args) struct args args = ARGS_INIT;
     size_t unknown = 0;
 
-    for (int i = 0; i < plan->count; i++)
+    for (int i = 0; i < plan->seen.count; i++)
         unknown += is_unknown(plan, &plan->rows[i]);
     if (!unknown)
         return false;
     definitions_make_room(plan->definitions, unknown);
     args_array(&args, ARGS_UUID);
-    for (int i = 0; i < plan->count; i++)
+    for (int i = 0; i < plan->seen.count; i++)
         if (is_unknown(plan, &plan->rows[i]))
             args_uuid(&args, &plan->rows[i].id);
     args_array_end(&args);
     args_array(&args, ARGS_INT4);
-    for (int i = 0; i < plan->count; i++)
+    for (int i = 0; i < plan->seen.count; i++)
         if (is_unknown(plan, &plan->rows[i]))
             args_int4(&args, plan->rows[i].version);
     args_array_end(&args);
     args_array(&args, ARGS_TEXT);
-    for (int i = 0; i < plan->count; i++)
+    for (int i = 0; i < plan->seen.count; i++)
         if (is_unknown(plan, &plan->rows[i]))
             args_text(&args, plan->rows[i].name);
     args_array_end(&args);
@@ -752,10 +420,10 @@ static void on_looked(void *data, const PGresult *rows, const struct fault *faul
             wake_in(plan, fault ? REFUSED_WAIT_US : 0);
         return;
     }
-    read_look(plan, rows);
-    if (!plan->count) {
+    plan->seen = planned_read(plan->rows, ROWS_MOST, rows);
+    if (!plan->seen.count) {
         plan->asking = false;
-        plan->floor_us = plan->now_us - LOOK_BACK_US;
+        plan->floor_us = plan->seen.now_us - LOOK_BACK_US;
         go_on(plan, false);
     } else if (!ask_definitions(plan)) {
         write_steps(plan);

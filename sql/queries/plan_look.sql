@@ -11,7 +11,7 @@ WITH instant AS MATERIALIZED (
     ) AS s
 )
 SELECT i.now, (SELECT look_at FROM coming) AS coming_at,
-       s.id, s.name, s.seq, s.status::text, s.deleted_at IS NOT NULL AS deleted, s.next_at, s.look_at,
+       s.id, s.name, s.seq, s.status::text, s.deleted_at IS NOT NULL AS deleted,
        s.decided_at, s.runs, s.missed, s.last_run, s.judged, s.streak,
        cardinality(s.kept) AS kept, s.kept[1] AS first_kept, s.paused_until,
        v.version, v.from_at, v.until_at, v.paused, v.catch_up, v.version = s.version AS latest,

@@ -30,10 +30,8 @@ static struct spec *read_spec(const char *text)
 
 static struct decide_row usual(void)
 {
-    return (struct decide_row){.next_us = 10000 * S,
-                               .decided_us = 9990 * S,
-                               .resume_us = DECIDE_NEVER,
-                               .until_us = DECIDE_NEVER};
+    return (struct decide_row){
+        .decided_us = 9990 * S, .resume_us = DECIDE_NEVER, .until_us = DECIDE_NEVER};
 }
 
 static struct policy policy_of(enum misfire misfire, enum overlap overlap)
@@ -221,6 +219,37 @@ static void what_is_kept_goes_when_the_run_has_ended(void **state)
     assert_int_equal(step.decided_us, row.decided_us);
 }
 
+static void what_is_kept_counts_as_a_run(void **state)
+{
+    struct decide_row row = usual();
+    struct policy policy = policy_of(MISFIRE_FIRE_ALL, OVERLAP_BUFFER_ALL);
+
+    (void)state;
+    row.busy = true;
+    row.runs = 4;
+    row.kept = 1;
+    row.first_kept_us = 9980 * S;
+    struct decide_step step =
+        take("{\"every\":\"PT10S\",\"max_runs\":5}", &row, &policy, 10010 * S);
+
+    assert_string_equal(told(&step), "");
+    assert_true(step.ended);
+    assert_int_equal(step.look_us, 10010 * S + DECIDE_KEPT_US); /* to let the kept one go */
+}
+
+static void a_deleted_one_keeps_nothing(void **state)
+{
+    struct decide_row row = usual();
+    struct policy policy = policy_of(MISFIRE_FIRE_ALL, OVERLAP_BUFFER_ALL);
+
+    (void)state;
+    row.busy = row.deleted = row.latest = true;
+    row.until_us = 10011 * S;
+    struct decide_step step = take(EVERY_TEN, &row, &policy, 10020 * S);
+
+    assert_string_equal(told(&step), "overlap 10000-10010 x2");
+}
+
 static void a_pause_decides_nothing_until_it_is_over(void **state)
 {
     struct decide_row row = usual();
@@ -276,7 +305,6 @@ static void an_old_definition_decides_what_was_due_under_it(void **state)
     assert_true(step.done);
     /* The one that follows begins at its own instant, which belongs to it. */
     row = usual();
-    row.next_us = DECIDE_NEVER;
     row.decided_us = 10000 * S;
     row.from_us = 10010 * S;
     step = take(EVERY_TEN, &row, &policy, 10011 * S);
@@ -296,7 +324,6 @@ static void excluded_days_are_on_record(void **state)
     struct decide_step step;
 
     (void)state;
-    row.next_us = 86390 * S; /* the last ten seconds of the first day */
     row.decided_us = 86380 * S;
     step = take("{\"every\":\"PT10S\",\"exclude\":[\"1970-01-02\"]}", &row, &policy, 86425 * S);
     assert_string_equal(told(&step), "run 86390, excluded 86400-86420 x3");
@@ -337,7 +364,6 @@ static void a_row_of_the_ledger_grows_over_steps(void **state)
     assert_int_equal(step.entries[0].skip, SKIP_MISFIRE);
     assert_int_equal(step.look_us, 20000 * S); /* at once again, behind the others */
     assert_int_equal(step.next_us, step.decided_us + 10 * S);
-    row.next_us = step.next_us;
     row.decided_us = step.decided_us;
     row.row_us = 10000 * S;
     row.row_skip = SKIP_MISFIRE;
@@ -366,10 +392,8 @@ static void nothing_is_missing_whatever_the_steps(void **state)
         struct spec *spec = read_spec(specs[seed % COUNT(specs)]);
         struct policy policy = policy_of((enum misfire)(seed % MISFIRE_COUNT),
                                          (enum overlap)(seed / 3 % OVERLAP_COUNT));
-        struct decide_row row = {.next_us = DECIDE_NEVER,
-                                 .resume_us = DECIDE_NEVER,
-                                 .until_us = DECIDE_NEVER,
-                                 .row_skip = SKIP_NOT};
+        struct decide_row row = {
+            .resume_us = DECIDE_NEVER, .until_us = DECIDE_NEVER, .row_skip = SKIP_NOT};
         int64_t now_us = 0, decided = 0, fires = 0, count = 0;
         struct spec_fire fire;
 
@@ -401,7 +425,6 @@ static void nothing_is_missing_whatever_the_steps(void **state)
                 row.first_kept_us = step.keep_us;
             if (step.let_go)
                 row.kept = row.kept ? row.kept - 1 : 0;
-            row.next_us = step.next_us;
             row.decided_us = step.decided_us;
             row.runs = step.runs;
             row.missed = step.missed;
@@ -424,6 +447,8 @@ int main(void)
         cmocka_unit_test(overlaps),
         cmocka_unit_test(an_overlap_is_judged_at_the_fire_itself),
         cmocka_unit_test(what_is_kept_goes_when_the_run_has_ended),
+        cmocka_unit_test(what_is_kept_counts_as_a_run),
+        cmocka_unit_test(a_deleted_one_keeps_nothing),
         cmocka_unit_test(a_pause_decides_nothing_until_it_is_over),
         cmocka_unit_test(what_was_due_in_a_pause_is_one_row),
         cmocka_unit_test(an_old_definition_decides_what_was_due_under_it),
