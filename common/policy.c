@@ -14,16 +14,6 @@ static const char *const overlaps[OVERLAP_COUNT] = {[OVERLAP_SKIP] = "skip",
                                                     [OVERLAP_CANCEL_OTHER] = "cancel_other",
                                                     [OVERLAP_ALLOW_ALL] = "allow_all"};
 
-const char *misfire_name(enum misfire misfire)
-{
-    return misfires[misfire];
-}
-
-const char *overlap_name(enum overlap overlap)
-{
-    return overlaps[overlap];
-}
-
 struct policy policy_default(void)
 {
     return (struct policy){.catch_up_ms = POLICY_CATCH_UP_MS, .grace_ms = POLICY_GRACE_MS};

@@ -43,6 +43,3 @@ struct policy policy_default(void);
 bool policy_read(struct policy *ret, struct json_object *value, const struct field *at,
                  bool strict);
 struct json_object *policy_json(const struct policy *policy);
-
-const char *misfire_name(enum misfire misfire);
-const char *overlap_name(enum overlap overlap);

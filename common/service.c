@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "common/probe.h"
 #include "common/problem.h"
+#include "common/zones.h"
 
 #include <json-c/json.h>
 #include <malloc.h>
@@ -181,6 +182,8 @@ static void answer_version(struct web_request *request, void *data)
 #endif
     json_object_object_add(body, "program",
                            json_object_new_string(program_name(service->config.program)));
+    if (*zones_version())
+        json_object_object_add(body, "tzdata", json_object_new_string(zones_version()));
     text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
     web_reply(request, 200, "application/json; charset=utf-8", text, strlen(text));
     json_object_put(body);

@@ -184,7 +184,7 @@ static void read_tags(void *data, struct json_object *value, const struct field 
 }
 
 /* 1 to 255 visible ASCII characters. */
-static bool set_key(struct reading *reading, const char *key, const struct field *at)
+static bool check_key(const char *key, const struct field *at)
 {
     size_t size = strlen(key);
 
@@ -193,11 +193,19 @@ static bool set_key(struct reading *reading, const char *key, const struct field
             return field_refuse(at, "must have only visible ASCII characters");
     if (!size || size > TASK_KEY_MOST)
         return field_refuse(at, "must have 1 to %d characters", TASK_KEY_MOST);
-    if (reading->task.key && strcmp(reading->task.key, key) != 0)
-        return field_refuse(at, "differs from the Idempotency-Key header");
+    return true;
+}
+
+static void set_key(struct reading *reading, const char *key, const struct field *at)
+{
+    if (!check_key(key, at))
+        return;
+    if (reading->task.key && strcmp(reading->task.key, key) != 0) {
+        field_refuse(at, "differs from the Idempotency-Key header");
+        return;
+    }
     free(reading->task.key);
     reading->task.key = mem_text(key);
-    return true;
 }
 
 static void read_key(void *data, struct json_object *value, const struct field *at)
@@ -277,7 +285,7 @@ static void take_run_at(struct reading *reading, int64_t now_us)
 }
 
 /* The text of a structured field's string (RFC 8941, 3.3.3), or the bare text. To be freed. */
-static char *read_header_key(const char *header)
+static char *unquote(const char *header)
 {
     size_t size = strlen(header);
     char *key = mem_text(header), *to = key;
@@ -299,14 +307,28 @@ static char *read_header_key(const char *header)
     return NULL;
 }
 
+bool task_read_header_key(char ret[static TASK_KEY_MOST + 1], const char *header,
+                          const struct field *at)
+{
+    SCOPED(scoped_text) char *key = header ? unquote(header) : NULL;
+
+    *ret = '\0';
+    if (!header)
+        return true;
+    if (!key)
+        return field_refuse(at, "the header Idempotency-Key has a quote that is not closed");
+    if (!check_key(key, at))
+        return false;
+    snprintf(ret, TASK_KEY_MOST + 1, "%s", key);
+    return true;
+}
+
 static void take_header_key(struct reading *reading, const char *header)
 {
     struct field at = field_member(&reading->whole, "idempotency_key");
-    SCOPED(scoped_text) char *key = read_header_key(header);
+    char key[TASK_KEY_MOST + 1];
 
-    if (!key)
-        field_refuse(&at, "the header Idempotency-Key has a quote that is not closed");
-    else
+    if (task_read_header_key(key, header, &at))
         set_key(reading, key, &at);
 }
 

@@ -62,6 +62,13 @@ bool task_read(struct task *ret, struct json_object *object, const char *header_
                struct problems *problems);
 
 /*
+ * Reads the Idempotency-Key header alone; "" where it is NULL. False, and `at` is refused, where it
+ * is none.
+ */
+bool task_read_header_key(char ret[static TASK_KEY_MOST + 1], const char *header,
+                          const struct field *at);
+
+/*
  * Reads what each run of a schedule is made of: a task without id and instants. *ret is untouched
  * where it returns false. task_template writes it out again with its defaults.
  */

@@ -10,8 +10,6 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#define REACH_S (2 * CIVIL_DAY_S) /* more than any offset, either way */
-
 struct zone {
     char name[ZONE_NAME];
     struct tzif tzif;
@@ -102,11 +100,6 @@ int zone_offset_at(const struct zone *zone, int64_t unix_s)
     return zone->tzif.spans[index_at(zone, unix_s)].offset_s;
 }
 
-struct civil zone_local(const struct zone *zone, int64_t unix_s)
-{
-    return civil_of(unix_s + zone_offset_at(zone, unix_s));
-}
-
 static struct zone_span span_of(const struct zone *zone, size_t index)
 {
     const struct tzif_span *span = &zone->tzif.spans[index];
@@ -124,53 +117,4 @@ static struct zone_span span_of(const struct zone *zone, size_t index)
 struct zone_span zone_span_at(const struct zone *zone, int64_t unix_s)
 {
     return span_of(zone, index_at(zone, unix_s));
-}
-
-bool zone_next_transition(const struct zone *zone, int64_t unix_s, int64_t *ret_s)
-{
-    int64_t to_s = zone_span_at(zone, unix_s).to_s;
-
-    if (to_s == INT64_MAX)
-        return false;
-    *ret_s = to_s;
-    return true;
-}
-
-static bool holds(const struct zone_span *span, int64_t local_s)
-{
-    int64_t unix_s = local_s - span->offset_s;
-
-    return unix_s >= span->from_s && unix_s < span->to_s;
-}
-
-/* Whether the clock was put forward over it where the span begins. */
-static bool skipped_before(const struct zone_span *span, int64_t local_s)
-{
-    return span->before_s < span->offset_s && local_s >= span->from_s + span->before_s &&
-           local_s < span->from_s + span->offset_s;
-}
-
-struct zone_instants zone_resolve(const struct zone *zone, const struct civil *civil)
-{
-    int64_t local_s = civil_seconds(civil);
-    size_t most = index_at(zone, local_s + REACH_S);
-    struct zone_instants found = {0};
-    int count = 0;
-
-    for (size_t i = index_at(zone, local_s - REACH_S); i <= most; i++) {
-        struct zone_span span = span_of(zone, i);
-
-        if (holds(&span, local_s)) {
-            found.last_s = local_s - span.offset_s;
-            found.first_s = count++ ? found.first_s : found.last_s;
-        } else if (!count && skipped_before(&span, local_s)) {
-            found = (struct zone_instants){ZONE_GAP, local_s - span.before_s,
-                                           local_s - span.offset_s, span.from_s};
-        }
-    }
-    if (count) {
-        found.match = count > 1 ? ZONE_OVERLAP : ZONE_UNIQUE;
-        found.change_s = 0;
-    }
-    return found;
 }

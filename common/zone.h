@@ -28,7 +28,6 @@ const char *zone_name(const struct zone *zone);
 
 /* Seconds east of UTC. */
 int zone_offset_at(const struct zone *zone, int64_t unix_s);
-struct civil zone_local(const struct zone *zone, int64_t unix_s);
 
 /* The stretch of one offset that holds an instant: from `from_s` to before `to_s`. */
 struct zone_span {
@@ -38,25 +37,3 @@ struct zone_span {
 };
 
 struct zone_span zone_span_at(const struct zone *zone, int64_t unix_s);
-
-/* The first change of the offset after `unix_s`; false where there is none any more. */
-bool zone_next_transition(const struct zone *zone, int64_t unix_s, int64_t *ret_s);
-
-enum zone_match {
-    ZONE_UNIQUE,
-    ZONE_GAP,     /* the clock was put forward over it */
-    ZONE_OVERLAP, /* the clock was put back and showed it twice */
-};
-
-struct zone_instants {
-    enum zone_match match;
-    /*
-     * The instant, twice where it is unique. In an overlap the first and the last one. In a gap
-     * what it would be had the clock not been changed (first_s, after the change), and had it been
-     * changed before (last_s, before the change).
-     */
-    int64_t first_s, last_s;
-    int64_t change_s; /* of a gap: its first instant after */
-};
-
-struct zone_instants zone_resolve(const struct zone *zone, const struct civil *civil);

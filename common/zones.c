@@ -49,11 +49,3 @@ const char *zones_version(void)
     fclose(file);
     return version;
 }
-
-void zones_close(void)
-{
-    while (count)
-        zone_close(open_zones[--count]);
-    free(open_zones);
-    open_zones = NULL;
-}

@@ -11,6 +11,3 @@ bool zones_get(const struct zone **ret, const char *name, struct fault *fault);
 
 /* The version of the zone files, such as 2025b; empty where they do not say. */
 const char *zones_version(void);
-
-/* Closes all of them, for who counts memory. */
-void zones_close(void);

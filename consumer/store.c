@@ -452,6 +452,15 @@ static void recovered(struct store *store)
     store->told_fault_ms = 0;
 }
 
+/* After an answer, whatever it was. */
+static void go_on(struct store *store)
+{
+    if (store->draining)
+        drained(store);
+    else if (!store->failing)
+        send_next(store);
+}
+
 /*
  * The database will never take this batch: the half with the bad one is found by halving. Where a
  * key was there already, who was first is seen the second time.
@@ -493,10 +502,7 @@ static void on_stored(void *data, const PGresult *rows, const struct fault *faul
     } else {
         back_off(store, fault);
     }
-    if (store->draining)
-        drained(store);
-    else if (!store->failing)
-        send_next(store);
+    go_on(store);
     steer_feed(store);
 }
 
@@ -556,10 +562,7 @@ static void after_applying(struct store *store, const struct fault *fault)
     } else {
         back_off(store, fault);
     }
-    if (store->draining)
-        drained(store);
-    else if (!store->failing)
-        send_next(store);
+    go_on(store);
 }
 
 static void on_cancelled(void *data, enum cancel_outcome outcome, const char *state,

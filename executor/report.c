@@ -80,6 +80,12 @@ static int64_t left_to_give(const struct report *report)
     return report->said.credits - report->said.taken;
 }
 
+/* By what it was told the master has nothing left to give us, and now there is. */
+static bool is_starved(const struct report *report)
+{
+    return credits_now(report) > 0 && (!report->said.known || left_to_give(report) <= 0);
+}
+
 /*
  * Whether to say it again: when we would take less than it gives, or clearly more. Each saying is a
  * new version of one row, and where an old snapshot keeps them all, whoever reads the row walks
@@ -91,19 +97,16 @@ static bool is_worth_saying(const struct report *report)
     int64_t credits = credits_now(report), left = left_to_give(report);
 
     return !said->known || credits < left || credits - left > said->credits / SAY_SHARE ||
-           (left <= 0 && credits > 0);
+           is_starved(report);
 }
 
-/*
- * Adds credits, read_upto, low and whether to wake the master: where by what it was told nothing is
- * left to give us, and now there is.
- */
+/* Adds credits, read_upto, low and whether to wake the master. */
 static void add_state(struct report *report, struct args *args)
 {
     struct said *said = &report->said;
     int64_t credits = credits_now(report), read_upto = inbox_read_upto(report->executor->inbox);
     int64_t low = inbox_low(report->executor->inbox);
-    bool wake = credits > 0 && (!said->known || left_to_give(report) <= 0);
+    bool wake = is_starved(report);
 
     args_int4(args, (int32_t)credits);
     args_int8(args, read_upto);

@@ -14,6 +14,7 @@
 
 struct reading {
     struct json_object *items;
+    GHashTable *names;       /* of the items */
     struct json_object *env; /* shared by the entries since the last setting */
     bool env_is_shared;
     size_t env_size;
@@ -104,24 +105,13 @@ static struct json_object *task_of(struct reading *reading, const char *command)
     return task;
 }
 
-static bool is_there(const struct reading *reading, const char *name)
-{
-    for (size_t i = 0; i < json_object_array_length(reading->items); i++) {
-        struct json_object *item = json_object_array_get_idx(reading->items, i);
-
-        if (!strcmp(json_object_get_string(json_object_object_get(item, "name")), name))
-            return true;
-    }
-    return false;
-}
-
 static void take_entry(struct reading *reading, char *text)
 {
     struct json_object *item;
     char name[128];
 
     write_name(name, reading, text);
-    if (is_there(reading, name))
+    if (g_hash_table_contains(reading->names, name))
         return;
     if (json_object_array_length(reading->items) == CRONTAB_ENTRIES_MOST) {
         refuse(reading, "is one entry too many: 2000 are taken");
@@ -149,6 +139,7 @@ static void take_entry(struct reading *reading, char *text)
     json_object_object_add(item, "spec", spec_of(reading, text));
     json_object_object_add(item, "task", task_of(reading, command));
     json_object_array_add(reading->items, item);
+    g_hash_table_add(reading->names, g_strdup(name));
 }
 
 /* --- Lines ----------------------------------------------------------------------------------- */
@@ -240,6 +231,7 @@ bool crontab_read(struct json_object **ret, const char *text, size_t size, const
                   struct problems *problems)
 {
     struct reading reading = {.items = json_object_new_array(),
+                              .names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
                               .env = json_object_new_object(),
                               .problems = problems,
                               .prefix = prefix};
@@ -264,6 +256,7 @@ bool crontab_read(struct json_object **ret, const char *text, size_t size, const
         line += length + 1;
     }
     json_object_put(reading.env);
+    g_hash_table_destroy(reading.names);
     free(reading.zone);
     forget_comment(&reading);
     if (problems->total != before) {

@@ -2,13 +2,8 @@
 
 #include "common/cleanup.h"
 #include "common/mem.h"
-#include "common/rows.h"
 #include "producer/answer.h"
 #include "producer/schedule_render.h"
-
-#define VERSION 1 /* columns of schedule_read.sql */
-#define DEFINITION 5
-#define NOW 20
 
 static void on_read(void *data, const PGresult *rows, const struct fault *fault)
 {
@@ -17,13 +12,13 @@ static void on_read(void *data, const PGresult *rows, const struct fault *fault)
 
     if (fault)
         answer_database_fault(asked->request, fault);
-    else if (rows_is_null(rows, 0, VERSION))
+    else if (rows_is_null(rows, 0, SCHEDULE_VERSION))
         problem_reply(asked->request, PROBLEM_NOT_FOUND, "there is no schedule %s", asked->name);
-    else if (!(schedule = schedule_of(asked->name, rows_text(rows, 0, DEFINITION))))
+    else if (!(schedule = schedule_of(asked->name, rows_text(rows, 0, SCHEDULE_DEFINITION))))
         problem_reply(asked->request, PROBLEM_INTERNAL,
                       "the definition was written by another version of Rota");
     else
-        asked->answer(asked, schedule, rows_time(rows, 0, NOW));
+        asked->answer(asked, schedule, rows_time(rows, 0, SCHEDULE_NOW));
     schedule_free(schedule);
     free(asked->data);
     free(asked);

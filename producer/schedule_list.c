@@ -115,40 +115,6 @@ static bool read_cursor(char *ret, size_t room, struct web_request *request, cha
 
 /* --- The list -------------------------------------------------------------------------------- */
 
-enum list_column {
-    NAME,
-    ID,
-    VERSION,
-    STATUS,
-    CREATED_AT,
-    UPDATED_AT,
-    DEFINITION,
-    NEXT_AT,
-    RUNS,
-    STREAK,
-    PAUSE_REASON,
-    PAUSED_AT,
-    PAUSED_UNTIL,
-};
-
-static struct json_object *render_item(const PGresult *rows, int row, int64_t now_us)
-{
-    return render_schedule(
-        &(struct schedule_shown){.name = rows_text(rows, row, NAME),
-                                 .status = rows_text(rows, row, STATUS),
-                                 .definition = rows_text(rows, row, DEFINITION),
-                                 .version = rows_int(rows, row, VERSION),
-                                 .runs = rows_int(rows, row, RUNS),
-                                 .failed = rows_int(rows, row, STREAK),
-                                 .created_us = rows_time(rows, row, CREATED_AT),
-                                 .updated_us = rows_time(rows, row, UPDATED_AT),
-                                 .pause_reason = rows_text(rows, row, PAUSE_REASON),
-                                 .paused_us = rows_time(rows, row, PAUSED_AT),
-                                 .until_us = rows_time(rows, row, PAUSED_UNTIL),
-                                 .next_us = rows_time(rows, row, NEXT_AT)},
-        now_us);
-}
-
 static void on_listed(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct page *page = data;
@@ -164,16 +130,16 @@ static void on_listed(void *data, const PGresult *rows, const struct fault *faul
     body = json_object_new_object();
     items = json_object_new_array();
     for (int row = 0; row < last; row++) {
-        bool is_row = !rows_is_null(rows, row, ID);
+        bool is_row = !rows_is_null(rows, row, SCHEDULE_ID);
 
         if (is_row && count == page->limit)
             break; /* one more than the page: it is the next one's */
         if (is_row) {
-            json_object_array_add(items, render_item(rows, row, clock_database_us()));
+            json_object_array_add(items, render_schedule(rows, row, clock_database_us()));
             count++;
         }
         if (is_row ? count == page->limit && row + 1 < last : count < page->limit)
-            snprintf(place, sizeof place, "%c%s", LIST_KIND, rows_text(rows, row, NAME));
+            snprintf(place, sizeof place, "%c%s", LIST_KIND, rows_text(rows, row, SCHEDULE_NAME));
     }
     json_object_object_add(body, "items", items);
     put_cursor(body, page->request, *place ? place : NULL);

@@ -99,15 +99,15 @@ static void put_definition(struct json_object *to, const char *definition)
     }
 }
 
-static void put_pause(struct json_object *to, const struct schedule_shown *shown)
+static void put_pause(struct json_object *to, const PGresult *rows, int row)
 {
     struct json_object *paused = NULL;
 
-    if (!strcmp(shown->status, "paused")) {
+    if (!strcmp(rows_text(rows, row, SCHEDULE_STATUS), "paused")) {
         paused = json_object_new_object();
-        put_time(paused, "at", shown->paused_us);
-        put_text(paused, "reason", shown->pause_reason);
-        put_time(paused, "until", shown->until_us);
+        put_time_of(paused, "at", rows, row, SCHEDULE_PAUSED_AT);
+        put_text_of(paused, "reason", rows, row, SCHEDULE_PAUSE_REASON);
+        put_time_of(paused, "until", rows, row, SCHEDULE_PAUSED_UNTIL);
     }
     json_object_object_add(to, "paused", paused);
 }
@@ -125,16 +125,15 @@ static int64_t next_run(const struct spec *spec, int64_t after_us)
     return INT64_MIN;
 }
 
-static void put_coming(struct json_object *to, const struct schedule_shown *shown, int64_t now_us)
+static void put_coming(struct json_object *to, const char *name, bool active, int64_t now_us)
 {
     struct json_object *when = json_object_object_get(to, "spec");
-    bool active = !strcmp(shown->status, "active");
     struct problems problems = {0};
     struct field at = {.problems = &problems};
     char sentence[SPEC_SENTENCE];
     struct spec *spec = NULL;
 
-    if (!spec_read(&spec, when, &at, shown->name, false))
+    if (!spec_read(&spec, when, &at, name, false))
         return;
     put_text(to, "describe", spec_sentence(sentence, spec));
     json_object_object_add(to, "warnings", render_warnings(spec));
@@ -161,21 +160,23 @@ static struct json_object *links_of(const char *name)
     return links;
 }
 
-struct json_object *render_schedule(const struct schedule_shown *shown, int64_t now_us)
+struct json_object *render_schedule(const PGresult *rows, int row, int64_t now_us)
 {
     struct json_object *to = json_object_new_object(), *streak = json_object_new_object();
+    const char *name = rows_text(rows, row, SCHEDULE_NAME);
+    bool active = !strcmp(rows_text(rows, row, SCHEDULE_STATUS), "active");
 
-    put_text(to, "name", shown->name);
-    put_text(to, "status", shown->status);
-    put_int(to, "version", shown->version);
-    put_time(to, "created_at", shown->created_us);
-    put_time(to, "updated_at", shown->updated_us);
-    put_pause(to, shown);
-    put_definition(to, shown->definition);
-    put_coming(to, shown, now_us);
-    put_int(to, "runs", shown->runs);
-    put_int(streak, "failed", shown->failed);
+    put_text(to, "name", name);
+    put_text_of(to, "status", rows, row, SCHEDULE_STATUS);
+    put_int_of(to, "version", rows, row, SCHEDULE_VERSION);
+    put_time_of(to, "created_at", rows, row, SCHEDULE_CREATED_AT);
+    put_time_of(to, "updated_at", rows, row, SCHEDULE_UPDATED_AT);
+    put_pause(to, rows, row);
+    put_definition(to, rows_text(rows, row, SCHEDULE_DEFINITION));
+    put_coming(to, name, active, now_us);
+    put_int_of(to, "runs", rows, row, SCHEDULE_RUNS);
+    put_int_of(streak, "failed", rows, row, SCHEDULE_STREAK);
     json_object_object_add(to, "streak", streak);
-    json_object_object_add(to, "links", links_of(shown->name));
+    json_object_object_add(to, "links", links_of(name));
     return to;
 }

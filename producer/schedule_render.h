@@ -1,23 +1,44 @@
 /* Schedules and their fires as the API shows them. */
 #pragma once
 
+#include "common/rows.h"
 #include "common/schedule.h"
 #include "producer/answer.h"
 
 #define RENDER_RUNS 5 /* coming fires in a schedule that is read */
 
-/* What the database says of a schedule, apart from its definition. */
-struct schedule_shown {
-    const char *name, *status, *definition;
-    int64_t version, runs, failed;
-    int64_t created_us, updated_us;
-    const char *pause_reason;
-    int64_t paused_us, until_us; /* INT64_MIN: none */
-    int64_t next_us;             /* not decided yet; INT64_MIN: not known */
+/* The columns with which schedule_read.sql and schedules_list.sql begin. */
+enum schedule_column {
+    SCHEDULE_NAME,
+    SCHEDULE_ID,
+    SCHEDULE_VERSION,
+    SCHEDULE_STATUS,
+    SCHEDULE_CREATED_AT,
+    SCHEDULE_UPDATED_AT,
+    SCHEDULE_DEFINITION,
+    SCHEDULE_RUNS,
+    SCHEDULE_STREAK,
+    SCHEDULE_PAUSE_REASON,
+    SCHEDULE_PAUSED_AT,
+    SCHEDULE_PAUSED_UNTIL,
+    SCHEDULE_COLUMNS,
+};
+
+/* And those that only schedule_read.sql has. */
+enum schedule_read_column {
+    SCHEDULE_DECIDED_AT = SCHEDULE_COLUMNS,
+    SCHEDULE_KEPT,
+    SCHEDULE_LAST_RUN,
+    SCHEDULE_LAST_STATE,
+    SCHEDULE_LAST_FIRE_AT,
+    SCHEDULE_CODE,
+    SCHEDULE_DETAIL,
+    SCHEDULE_BEHIND,
+    SCHEDULE_NOW,
 };
 
 /* With the sentence and, where it is active, its coming fires from `now_us` on. */
-struct json_object *render_schedule(const struct schedule_shown *shown, int64_t now_us);
+struct json_object *render_schedule(const PGresult *rows, int row, int64_t now_us);
 
 /* {at, local, dst, excluded} */
 struct json_object *render_fire(const struct spec *spec, const struct spec_fire *fire);

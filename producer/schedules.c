@@ -27,80 +27,42 @@ struct sent {
 
 /* --- What became of it ----------------------------------------------------------------------- */
 
-enum column {
-    ID,
-    VERSION,
-    STATUS,
-    CREATED_AT,
-    UPDATED_AT,
-    DEFINITION,
-    NEXT_AT,
-    DECIDED_AT,
-    RUNS,
-    KEPT,
-    STREAK,
-    PAUSE_REASON,
-    PAUSED_AT,
-    PAUSED_UNTIL,
-    LAST_RUN,
-    LAST_STATE,
-    LAST_FIRE_AT,
-    CODE,
-    DETAIL,
-    BEHIND,
-    NOW,
-};
-
 static struct json_object *last_run_of(const PGresult *rows)
 {
     struct json_object *last;
-    struct uuid id = rows_uuid(rows, 0, LAST_RUN);
+    struct uuid id = rows_uuid(rows, 0, SCHEDULE_LAST_RUN);
 
-    if (rows_is_null(rows, 0, LAST_RUN))
+    if (rows_is_null(rows, 0, SCHEDULE_LAST_RUN))
         return NULL;
     last = json_object_new_object();
     put_uuid(last, "id", &id);
-    put_text_of(last, "state", rows, 0, LAST_STATE);
-    put_time_of(last, "fire_at", rows, 0, LAST_FIRE_AT);
+    put_text_of(last, "state", rows, 0, SCHEDULE_LAST_STATE);
+    put_time_of(last, "fire_at", rows, 0, SCHEDULE_LAST_FIRE_AT);
     return last;
 }
 
-static struct json_object *render_row(const PGresult *rows, const char *name)
+static struct json_object *render_row(const PGresult *rows)
 {
-    struct json_object *body =
-        render_schedule(&(struct schedule_shown){.name = name,
-                                                 .status = rows_text(rows, 0, STATUS),
-                                                 .definition = rows_text(rows, 0, DEFINITION),
-                                                 .version = rows_int(rows, 0, VERSION),
-                                                 .runs = rows_int(rows, 0, RUNS),
-                                                 .failed = rows_int(rows, 0, STREAK),
-                                                 .created_us = rows_time(rows, 0, CREATED_AT),
-                                                 .updated_us = rows_time(rows, 0, UPDATED_AT),
-                                                 .pause_reason = rows_text(rows, 0, PAUSE_REASON),
-                                                 .paused_us = rows_time(rows, 0, PAUSED_AT),
-                                                 .until_us = rows_time(rows, 0, PAUSED_UNTIL),
-                                                 .next_us = rows_time(rows, 0, NEXT_AT)},
-                        rows_time(rows, 0, NOW));
+    struct json_object *body = render_schedule(rows, 0, rows_time(rows, 0, SCHEDULE_NOW));
 
-    put_int_of(body, "waiting", rows, 0, KEPT);
-    put_time_of(body, "decided_until", rows, 0, DECIDED_AT);
+    put_int_of(body, "waiting", rows, 0, SCHEDULE_KEPT);
+    put_time_of(body, "decided_until", rows, 0, SCHEDULE_DECIDED_AT);
     json_object_object_add(body, "last_run", last_run_of(rows));
     return body;
 }
 
-static void answer_row(struct web_request *request, int status, const PGresult *rows,
-                       const char *name)
+static void answer_row(struct web_request *request, int status, const PGresult *rows)
 {
     char tag[32];
 
-    snprintf(tag, sizeof tag, "\"%lld\"", (long long)rows_int(rows, 0, VERSION));
+    snprintf(tag, sizeof tag, "\"%lld\"", (long long)rows_int(rows, 0, SCHEDULE_VERSION));
     web_reply_header(request, "ETag", tag);
-    answer_json(request, status, render_row(rows, name));
+    answer_json(request, status, render_row(rows));
 }
 
 static bool is_found(const PGresult *rows)
 {
-    return !rows_is_null(rows, 0, VERSION);
+    return !rows_is_null(rows, 0, SCHEDULE_VERSION);
 }
 
 /* The codes that change.c and the store give. */
@@ -118,21 +80,21 @@ static enum problem problem_of(const char *code)
 static struct json_object *refusal(struct web_request *request, const PGresult *rows)
 {
     struct json_object *body =
-        problem_json(problem_of(rows_text(rows, 0, CODE)), web_request_id(request),
-                     web_path(request), rows_text(rows, 0, DETAIL), NULL);
+        problem_json(problem_of(rows_text(rows, 0, SCHEDULE_CODE)), web_request_id(request),
+                     web_path(request), rows_text(rows, 0, SCHEDULE_DETAIL), NULL);
 
-    put_text_of(body, "code", rows, 0, CODE);
+    put_text_of(body, "code", rows, 0, SCHEDULE_CODE);
     return body;
 }
 
 static void answer_refused(struct web_request *request, const PGresult *rows)
 {
-    enum problem problem = problem_of(rows_text(rows, 0, CODE));
+    enum problem problem = problem_of(rows_text(rows, 0, SCHEDULE_CODE));
     struct json_object *body = refusal(request, rows);
     char tag[32];
 
     if (is_found(rows)) {
-        snprintf(tag, sizeof tag, "\"%lld\"", (long long)rows_int(rows, 0, VERSION));
+        snprintf(tag, sizeof tag, "\"%lld\"", (long long)rows_int(rows, 0, SCHEDULE_VERSION));
         web_reply_header(request, "ETag", tag);
     }
     problem_reply_json(request, problem, body);
@@ -164,7 +126,7 @@ static void answer_sent(const struct sent *sent, int behind)
 
 static bool has_made_it(const struct sent *sent, const PGresult *rows)
 {
-    struct uuid id = rows_uuid(rows, 0, ID);
+    struct uuid id = rows_uuid(rows, 0, SCHEDULE_ID);
 
     return sent->edit.action == EDIT_PUT && uuid_equal(&id, &sent->edit.id);
 }
@@ -180,12 +142,12 @@ static void on_settled(void *data, const PGresult *rows, const struct fault *fau
 
     if (fault)
         answer_sent(sent, 0);
-    else if (!rows_is_null(rows, 0, CODE))
+    else if (!rows_is_null(rows, 0, SCHEDULE_CODE))
         answer_refused(sent->request, rows);
     else if (sent->edit.action == EDIT_DELETE)
         web_reply(sent->request, 204, NULL, NULL, 0);
     else if (is_found(rows))
-        answer_row(sent->request, has_made_it(sent, rows) ? 201 : 200, rows, sent->edit.name);
+        answer_row(sent->request, has_made_it(sent, rows) ? 201 : 200, rows);
     else
         problem_reply(sent->request, PROBLEM_NOT_FOUND, "it was deleted meanwhile");
     sent_free(sent);
@@ -444,12 +406,12 @@ static void on_read(void *data, const PGresult *rows, const struct fault *fault)
 
     if (fault)
         answer_database_fault(sent->request, fault);
-    else if (!rows_is_null(rows, 0, CODE))
+    else if (!rows_is_null(rows, 0, SCHEDULE_CODE))
         answer_rejected(sent, rows);
-    else if (*sent->after.topic && rows_int(rows, 0, BEHIND) > 0)
-        answer_sent(sent, (int)rows_int(rows, 0, BEHIND));
+    else if (*sent->after.topic && rows_int(rows, 0, SCHEDULE_BEHIND) > 0)
+        answer_sent(sent, (int)rows_int(rows, 0, SCHEDULE_BEHIND));
     else if (is_found(rows))
-        answer_row(sent->request, 200, rows, sent->edit.name);
+        answer_row(sent->request, 200, rows);
     else
         problem_reply(sent->request, PROBLEM_NOT_FOUND, "there is no schedule %s", sent->edit.name);
     sent_free(sent);

@@ -33,29 +33,12 @@ static struct task task_from(const struct schedule *schedule, const struct uuid 
     return task;
 }
 
-/* The header Idempotency-Key, without the quotes of RFC 8941; "" where there is none. */
-static bool read_key(char ret[static TASK_KEY_MOST + 1], struct web_request *request)
+static void read_key(char ret[static TASK_KEY_MOST + 1], struct web_request *request,
+                     const struct field *whole)
 {
-    const char *text = web_header(request, "Idempotency-Key");
-    size_t size = text ? strlen(text) : 0;
+    struct field at = field_member(whole, "idempotency_key");
 
-    *ret = '\0';
-    if (!text)
-        return true;
-    if (size > 1 && text[0] == '"' && text[size - 1] == '"') {
-        text++;
-        size -= 2;
-    }
-    for (size_t i = 0; i < size; i++)
-        if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
-            size = 0;
-    if (!size || size > TASK_KEY_MOST) {
-        problem_reply(request, PROBLEM_INVALID_REQUEST,
-                      "Idempotency-Key must have 1 to %d visible ASCII characters", TASK_KEY_MOST);
-        return false;
-    }
-    snprintf(ret, TASK_KEY_MOST + 1, "%.*s", (int)size, text);
-    return true;
+    task_read_header_key(ret, web_header(request, "Idempotency-Key"), &at);
 }
 
 /* With an idempotency key the same request twice is one. */
@@ -123,13 +106,12 @@ void schedule_trigger(struct web_request *request, void *data)
         return;
     if (size && field_object(&whole, object))
         field_read_all(&whole, object, rows, COUNT(rows), true, &triggering);
+    read_key(triggering.key, request, &whole);
     if (problems.count) {
         accept_refuse(request, &problems);
         return;
     }
     if (!answer_has_database(data, request))
-        return;
-    if (!read_key(triggering.key, request))
         return;
     const char *text = triggering.payload ? json_text(triggering.payload, NULL) : "";
 
@@ -337,13 +319,12 @@ void schedule_backfill(struct web_request *request, void *data)
         field_read_all(&whole, object, rows, COUNT(rows), true, &backfill);
         check_bounds(&backfill, &whole);
     }
+    read_key(backfill.key, request, &whole);
     if (problems.count) {
         accept_refuse(request, &problems);
         return;
     }
     if (!answer_has_database(data, request))
-        return;
-    if (!read_key(backfill.key, request))
         return;
     asked.data = memcpy(mem_new(struct backfill, .sent = 0), &backfill, sizeof backfill);
     schedule_ask(&asked);

@@ -141,13 +141,28 @@ static void rename_pointers(struct problems *problems)
             snprintf(problems->list[i].pointer, sizeof problems->list[i].pointer, "#/expression");
 }
 
+/* The last fire before an instant; INT64_MIN where there is none. A grid has no other anchor here.
+ */
+static int64_t previous_of(const struct spec *spec, int64_t before_us)
+{
+    const struct cron *cron = spec_cron(spec);
+    struct cron_fire fire;
+    int64_t at_us;
+
+    if (cron->kind == CRON_EVERY)
+        return cron_every_previous(cron->every_ms, 0, before_us, &at_us) ? at_us : INT64_MIN;
+    if (cron->kind == CRON_CALENDAR &&
+        cron_previous(cron, spec_zone(spec), spec_dst(spec), before_us, &fire))
+        return fire.at_us;
+    return INT64_MIN;
+}
+
 static void answer_explained(struct web_request *request, const struct spec *spec,
                              const struct explaining *explaining)
 {
     struct json_object *body = json_object_new_object();
     const struct cron *cron = spec_cron(spec);
     char sentence[SPEC_SENTENCE], canonical[CRON_CANONICAL];
-    struct cron_fire previous;
 
     put_text(body, "describe", spec_sentence(sentence, spec));
     put_text(body, "canonical", cron_canonical(canonical, cron));
@@ -157,11 +172,7 @@ static void answer_explained(struct web_request *request, const struct spec *spe
     json_object_object_add(
         body, "next",
         render_fires(spec, explaining->from_us - 1, INT64_MAX, (int)explaining->count));
-    put_time(body, "previous",
-             cron->kind == CRON_CALENDAR && cron_previous(cron, spec_zone(spec), spec_dst(spec),
-                                                          explaining->from_us, &previous)
-                 ? previous.at_us
-                 : INT64_MIN);
+    put_time(body, "previous", previous_of(spec, explaining->from_us));
     answer_json(request, 200, body);
 }
 

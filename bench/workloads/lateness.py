@@ -55,23 +55,24 @@ def in_millions(count):
     return f"{count // 1_000_000} million" if count >= 1_000_000 else f"{count:,}"
 
 
+def measure_without_future(bench, figures, cluster):
+    cluster.start(producers=0, consumers=1, executors=2)
+    lateness = Lateness(bench, figures, cluster)
+    lateness.measure("empty")
+    with open_transaction(cluster):
+        lateness.measure("open transaction", beside="empty")
+    return lateness
+
+
 def run_open_transaction(bench, figures):
     """The first two places alone."""
     with bench.cluster("open_transaction") as cluster:
-        cluster.start(producers=0, consumers=1, executors=2)
-        lateness = Lateness(bench, figures, cluster)
-        lateness.measure("empty")
-        with open_transaction(cluster):
-            lateness.measure("open transaction", beside="empty")
+        measure_without_future(bench, figures, cluster)
 
 
 def run(bench, figures):
     with bench.cluster("lateness") as cluster:
-        cluster.start(producers=0, consumers=1, executors=2)
-        lateness = Lateness(bench, figures, cluster)
-        lateness.measure("empty")
-        with open_transaction(cluster):
-            lateness.measure("open transaction", beside="empty")
+        lateness = measure_without_future(bench, figures, cluster)
         for future in bench.either((1_000_000, 10_000_000), (2_000, 5_000)):
             bench.fill_future(cluster, future)
             place = f"{in_millions(future)} future tasks"

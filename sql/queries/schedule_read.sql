@@ -1,8 +1,8 @@
 -- One schedule by its name, what became of the record that changed it, and whether that record is
 -- applied yet: one snapshot. $1 name; $2 $3 $4 topic, partition and offset of the record, or null.
-SELECT s.id, s.version, s.status::text, s.created_at, s.updated_at, v.definition::text, s.next_at,
-       s.decided_at, s.runs, cardinality(s.kept) AS kept, s.streak, s.pause_reason, s.paused_at,
-       s.paused_until, s.last_run, t.state AS last_state, t.fire_at AS last_fire_at,
+SELECT s.name, s.id, s.version, s.status::text, s.created_at, s.updated_at, v.definition::text,
+       s.runs, s.streak, s.pause_reason, s.paused_at, s.paused_until,
+       s.decided_at, cardinality(s.kept) AS kept, s.last_run, t.state AS last_state, t.fire_at AS last_fire_at,
        r.code, r.detail, $4::bigint - coalesce(o.next, 0) + 1 AS behind, clock_timestamp() AS now
 FROM (SELECT $1::text AS name) AS w
 LEFT JOIN LATERAL (

@@ -3,7 +3,7 @@
 -- came, where it was cut. Payloads and the types' parts are left out.
 WITH walked AS MATERIALIZED (
     SELECT s.name, s.id, s.version, s.status, s.created_at, s.updated_at,
-           v.definition #- '{task,payload}' #- ARRAY['task', v.type] AS definition, s.next_at,
+           v.definition #- '{task,payload}' #- ARRAY['task', v.type] AS definition,
            s.runs, s.streak, s.pause_reason, s.paused_at, s.paused_until
     FROM (
         SELECT s.* FROM schedule s
@@ -15,12 +15,12 @@ WITH walked AS MATERIALIZED (
         WHERE v.schedule_id = s.id AND v.version = s.version LIMIT 1
     ) AS v ON true
 )
-(SELECT name, id, version, status::text, created_at, updated_at, definition::text, next_at, runs,
-        streak, pause_reason, paused_at, paused_until
+(SELECT name, id, version, status::text, created_at, updated_at, definition::text, runs, streak,
+        pause_reason, paused_at, paused_until
  FROM walked
  WHERE ($3::text IS NULL OR status::text = $3::text)
    AND ($4::text IS NULL OR coalesce(definition -> 'tags' @> to_jsonb($4::text), false))
  ORDER BY name LIMIT $2::int)
 UNION ALL
-SELECT max(name), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT max(name), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM walked HAVING count(*) = $5::int;

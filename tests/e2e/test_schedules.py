@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 
 import pytest
 
@@ -162,6 +163,10 @@ def test_explain(cluster):
     assert [item["local"] for item in told["next"]] == ["2026-01-30T02:30:00-05:00",
                                                         "2026-02-27T02:30:00-05:00"]
     assert told["canonical"] and told["describe"].endswith("America/New_York")
+    assert told["previous"] == "2025-12-26T07:30:00.000Z"
+    every = cluster.front.post("/api/v1/cron/explain", {"expression": "@every 90s", "from": "2026-01-01T00:00:30Z"})
+    assert every.json()["previous"] == "2026-01-01T00:00:00.000Z"
+    assert every.json()["next"][0]["at"] == "2026-01-01T00:01:30.000Z"
     wrong = cluster.front.post("/api/v1/cron/explain", {"expression": "* * * * 9"})
     assert wrong.status == 422 and wrong.json()["errors"][0]["pointer"] == "#/expression"
     assert "column 9" in wrong.json()["errors"][0]["detail"]
@@ -182,6 +187,19 @@ def test_trigger_and_backfill(cluster):
     large = act(cluster, "hourly", "backfill", {"start": "2020-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"})
     assert large.status == 422 and large.json()["type"].endswith("/backfill-too-large")
     assert act(cluster, "hourly", "backfill", {"start": "2026-01-01T00:00:00Z"}).status == 422
+
+
+def test_a_trigger_with_a_key_runs_once(cluster):
+    put(cluster, "keyed", {"spec": {"every": "PT1H"}, "task": LOG})
+    path, key = "/api/v1/schedules/keyed/trigger", {"Idempotency-Key": '"once"', "Prefer": "wait=10"}
+    first, second = (cluster.front.request("POST", path, {}, key) for _ in range(2))
+    assert first.status == 201 and second.json()["id"] == first.json()["id"], second
+    refused = cluster.front.request("POST", path, {}, {"Idempotency-Key": '"open'})
+    assert refused.status == 422 and refused.json()["errors"][0]["pointer"] == "#/idempotency_key", refused
+
+
+def test_the_zone_files_have_a_version(cluster):
+    assert re.fullmatch(r"20\d\d[a-z]+", cluster.front.get("/version").json()["tzdata"])
 
 
 def test_post_schedule_with_every(cluster):

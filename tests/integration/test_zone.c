@@ -6,7 +6,7 @@
  */
 #include "tests/integration/real.h"
 
-#include "common/zone.h"
+#include "tests/harness/walls.h"
 
 #define LAST_S INT64_C(7258118399) /* of 2199 */
 #define POINTS_MOST 5000
@@ -42,9 +42,9 @@ static void add_point(struct question *question, const struct zone *zone, int64_
     int offset_s = zone_offset_at(zone, unix_s);
     int64_t local_s = unix_s + offset_s;
     struct civil civil = civil_of(local_s);
-    struct zone_instants found = zone_resolve(zone, &civil);
+    struct walls found = walls_of(zone, &civil);
 
-    assert_int_not_equal(found.match, ZONE_GAP);
+    assert_int_not_equal(found.match, WALLS_GAP);
     add(question->instants, &question->instant_size, unix_s);
     add(question->offsets, &question->offset_size, offset_s);
     add(question->locals, &question->local_size, local_s);
@@ -55,9 +55,9 @@ static void add_gap(struct question *question, const struct zone *zone, int64_t 
                     int before_s)
 {
     struct civil civil = civil_of(change_s + before_s);
-    struct zone_instants found = zone_resolve(zone, &civil);
+    struct walls found = walls_of(zone, &civil);
 
-    assert_int_equal(found.match, ZONE_GAP);
+    assert_int_equal(found.match, WALLS_GAP);
     assert_int_equal(found.change_s, change_s);
     add(question->locals, &question->local_size, change_s + before_s);
     add(question->meant, &question->meant_size, found.first_s);

@@ -10,6 +10,7 @@
 #include "common/cron.h"
 #include "common/instant.h"
 #include "common/mem.h"
+#include "tests/harness/walls.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -576,7 +577,7 @@ static int64_t any_instant(const struct zone *zone)
 {
     int64_t at_s = between(0, LAST_S - DAY_S), change_s;
 
-    if (one_in(2) && zone_next_transition(zone, at_s, &change_s) && change_s < LAST_S - DAY_S)
+    if (one_in(2) && walls_next_change(zone, at_s, &change_s) && change_s < LAST_S - DAY_S)
         at_s = change_s + between(-DAY_S - 3600, 7200);
     else if (one_in(2))
         at_s = civil_days((int)between(1970, 2199), (int)between(1, 12), 28) * DAY_S +

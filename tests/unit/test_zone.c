@@ -3,7 +3,7 @@
 #include "common/mem.h"
 #include "common/tzif.h"
 #include "common/tzrule.h"
-#include "common/zone.h"
+#include "tests/harness/walls.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -110,7 +110,7 @@ static void compare_with_library(const char *name, int64_t step_s)
     set_tz(path);
     for (int64_t unix_s = 0; unix_s < LAST_S; unix_s += step_s)
         check_offset(zone, unix_s);
-    while (zone_next_transition(zone, at_s, &at_s) && at_s < LAST_S) {
+    while (walls_next_change(zone, at_s, &at_s) && at_s < LAST_S) {
         check_offset(zone, at_s - 1);
         check_offset(zone, at_s);
         assert_int_not_equal(zone_offset_at(zone, at_s - 1), zone_offset_at(zone, at_s));
@@ -192,78 +192,78 @@ static void reads_every_zone_that_is_installed(void **state)
 }
 
 /* Facts from the tz database, told in local time. */
+static const struct {
+    const char *zone, *local;
+    enum walls_match match;
+    const char *first, *last, *change; /* UTC */
+} local_times[] = {
+    {"Europe/Berlin", "2026-06-01 12:00:00", WALLS_UNIQUE, "2026-06-01 10:00:00",
+     "2026-06-01 10:00:00", NULL},
+    {"Europe/Berlin", "2026-03-29 01:59:59", WALLS_UNIQUE, "2026-03-29 00:59:59",
+     "2026-03-29 00:59:59", NULL},
+    {"Europe/Berlin", "2026-03-29 02:00:00", WALLS_GAP, "2026-03-29 01:00:00",
+     "2026-03-29 00:00:00", "2026-03-29 01:00:00"},
+    {"Europe/Berlin", "2026-03-29 02:59:59", WALLS_GAP, "2026-03-29 01:59:59",
+     "2026-03-29 00:59:59", "2026-03-29 01:00:00"},
+    {"Europe/Berlin", "2026-03-29 03:00:00", WALLS_UNIQUE, "2026-03-29 01:00:00",
+     "2026-03-29 01:00:00", NULL},
+    {"Europe/Berlin", "2026-10-25 01:59:59", WALLS_UNIQUE, "2026-10-24 23:59:59",
+     "2026-10-24 23:59:59", NULL},
+    {"Europe/Berlin", "2026-10-25 02:30:00", WALLS_OVERLAP, "2026-10-25 00:30:00",
+     "2026-10-25 01:30:00", NULL},
+    {"Europe/Berlin", "2026-10-25 03:00:00", WALLS_UNIQUE, "2026-10-25 02:00:00",
+     "2026-10-25 02:00:00", NULL},
+    {"Europe/Berlin", "2198-03-25 02:30:00", WALLS_GAP, "2198-03-25 01:30:00",
+     "2198-03-25 00:30:00", "2198-03-25 01:00:00"},
+    {"America/New_York", "2026-03-08 02:30:00", WALLS_GAP, "2026-03-08 07:30:00",
+     "2026-03-08 06:30:00", "2026-03-08 07:00:00"},
+    {"America/New_York", "2026-11-01 01:30:00", WALLS_OVERLAP, "2026-11-01 05:30:00",
+     "2026-11-01 06:30:00", NULL},
+    {"Australia/Lord_Howe", "2026-10-04 02:15:00", WALLS_GAP, "2026-10-03 15:45:00",
+     "2026-10-03 15:15:00", "2026-10-03 15:30:00"},
+    {"Australia/Lord_Howe", "2026-04-05 01:45:00", WALLS_OVERLAP, "2026-04-04 14:45:00",
+     "2026-04-04 15:15:00", NULL},
+    {"Africa/Cairo", "2026-04-24 00:30:00", WALLS_GAP, "2026-04-23 22:30:00", "2026-04-23 21:30:00",
+     "2026-04-23 22:00:00"},
+    {"Africa/Cairo", "2026-10-29 23:30:00", WALLS_OVERLAP, "2026-10-29 20:30:00",
+     "2026-10-29 21:30:00", NULL},
+    {"America/Santiago", "2026-09-06 00:00:00", WALLS_GAP, "2026-09-06 04:00:00",
+     "2026-09-06 03:00:00", "2026-09-06 04:00:00"},
+    {"Asia/Beirut", "2026-03-29 00:00:00", WALLS_GAP, "2026-03-28 22:00:00", "2026-03-28 21:00:00",
+     "2026-03-28 22:00:00"},
+    {"Asia/Beirut", "2026-10-24 23:59:59", WALLS_OVERLAP, "2026-10-24 20:59:59",
+     "2026-10-24 21:59:59", NULL},
+    {"Pacific/Apia", "2011-12-29 23:59:59", WALLS_UNIQUE, "2011-12-30 09:59:59",
+     "2011-12-30 09:59:59", NULL},
+    {"Pacific/Apia", "2011-12-30 12:00:00", WALLS_GAP, "2011-12-30 22:00:00", "2011-12-29 22:00:00",
+     "2011-12-30 10:00:00"},
+    {"Pacific/Apia", "2011-12-31 00:00:00", WALLS_UNIQUE, "2011-12-30 10:00:00",
+     "2011-12-30 10:00:00", NULL},
+    {"Pacific/Kwajalein", "1993-08-21 12:00:00", WALLS_GAP, "1993-08-22 00:00:00",
+     "1993-08-21 00:00:00", "1993-08-21 12:00:00"},
+    {"Asia/Kathmandu", "1986-01-01 00:10:00", WALLS_GAP, "1985-12-31 18:40:00",
+     "1985-12-31 18:25:00", "1985-12-31 18:30:00"},
+    {"Africa/Casablanca", "2026-02-15 02:30:00", WALLS_OVERLAP, "2026-02-15 01:30:00",
+     "2026-02-15 02:30:00", NULL},
+    {"Africa/Casablanca", "2026-03-22 02:30:00", WALLS_GAP, "2026-03-22 02:30:00",
+     "2026-03-22 01:30:00", "2026-03-22 02:00:00"},
+    {"UTC", "2026-03-29 02:30:00", WALLS_UNIQUE, "2026-03-29 02:30:00", "2026-03-29 02:30:00",
+     NULL},
+};
+
 static void resolves_local_times(void **state)
 {
-    static const struct {
-        const char *zone, *local;
-        enum zone_match match;
-        const char *first, *last, *change; /* UTC */
-    } cases[] = {
-        {"Europe/Berlin", "2026-06-01 12:00:00", ZONE_UNIQUE, "2026-06-01 10:00:00",
-         "2026-06-01 10:00:00", NULL},
-        {"Europe/Berlin", "2026-03-29 01:59:59", ZONE_UNIQUE, "2026-03-29 00:59:59",
-         "2026-03-29 00:59:59", NULL},
-        {"Europe/Berlin", "2026-03-29 02:00:00", ZONE_GAP, "2026-03-29 01:00:00",
-         "2026-03-29 00:00:00", "2026-03-29 01:00:00"},
-        {"Europe/Berlin", "2026-03-29 02:59:59", ZONE_GAP, "2026-03-29 01:59:59",
-         "2026-03-29 00:59:59", "2026-03-29 01:00:00"},
-        {"Europe/Berlin", "2026-03-29 03:00:00", ZONE_UNIQUE, "2026-03-29 01:00:00",
-         "2026-03-29 01:00:00", NULL},
-        {"Europe/Berlin", "2026-10-25 01:59:59", ZONE_UNIQUE, "2026-10-24 23:59:59",
-         "2026-10-24 23:59:59", NULL},
-        {"Europe/Berlin", "2026-10-25 02:30:00", ZONE_OVERLAP, "2026-10-25 00:30:00",
-         "2026-10-25 01:30:00", NULL},
-        {"Europe/Berlin", "2026-10-25 03:00:00", ZONE_UNIQUE, "2026-10-25 02:00:00",
-         "2026-10-25 02:00:00", NULL},
-        {"Europe/Berlin", "2198-03-25 02:30:00", ZONE_GAP, "2198-03-25 01:30:00",
-         "2198-03-25 00:30:00", "2198-03-25 01:00:00"},
-        {"America/New_York", "2026-03-08 02:30:00", ZONE_GAP, "2026-03-08 07:30:00",
-         "2026-03-08 06:30:00", "2026-03-08 07:00:00"},
-        {"America/New_York", "2026-11-01 01:30:00", ZONE_OVERLAP, "2026-11-01 05:30:00",
-         "2026-11-01 06:30:00", NULL},
-        {"Australia/Lord_Howe", "2026-10-04 02:15:00", ZONE_GAP, "2026-10-03 15:45:00",
-         "2026-10-03 15:15:00", "2026-10-03 15:30:00"},
-        {"Australia/Lord_Howe", "2026-04-05 01:45:00", ZONE_OVERLAP, "2026-04-04 14:45:00",
-         "2026-04-04 15:15:00", NULL},
-        {"Africa/Cairo", "2026-04-24 00:30:00", ZONE_GAP, "2026-04-23 22:30:00",
-         "2026-04-23 21:30:00", "2026-04-23 22:00:00"},
-        {"Africa/Cairo", "2026-10-29 23:30:00", ZONE_OVERLAP, "2026-10-29 20:30:00",
-         "2026-10-29 21:30:00", NULL},
-        {"America/Santiago", "2026-09-06 00:00:00", ZONE_GAP, "2026-09-06 04:00:00",
-         "2026-09-06 03:00:00", "2026-09-06 04:00:00"},
-        {"Asia/Beirut", "2026-03-29 00:00:00", ZONE_GAP, "2026-03-28 22:00:00",
-         "2026-03-28 21:00:00", "2026-03-28 22:00:00"},
-        {"Asia/Beirut", "2026-10-24 23:59:59", ZONE_OVERLAP, "2026-10-24 20:59:59",
-         "2026-10-24 21:59:59", NULL},
-        {"Pacific/Apia", "2011-12-29 23:59:59", ZONE_UNIQUE, "2011-12-30 09:59:59",
-         "2011-12-30 09:59:59", NULL},
-        {"Pacific/Apia", "2011-12-30 12:00:00", ZONE_GAP, "2011-12-30 22:00:00",
-         "2011-12-29 22:00:00", "2011-12-30 10:00:00"},
-        {"Pacific/Apia", "2011-12-31 00:00:00", ZONE_UNIQUE, "2011-12-30 10:00:00",
-         "2011-12-30 10:00:00", NULL},
-        {"Pacific/Kwajalein", "1993-08-21 12:00:00", ZONE_GAP, "1993-08-22 00:00:00",
-         "1993-08-21 00:00:00", "1993-08-21 12:00:00"},
-        {"Asia/Kathmandu", "1986-01-01 00:10:00", ZONE_GAP, "1985-12-31 18:40:00",
-         "1985-12-31 18:25:00", "1985-12-31 18:30:00"},
-        {"Africa/Casablanca", "2026-02-15 02:30:00", ZONE_OVERLAP, "2026-02-15 01:30:00",
-         "2026-02-15 02:30:00", NULL},
-        {"Africa/Casablanca", "2026-03-22 02:30:00", ZONE_GAP, "2026-03-22 02:30:00",
-         "2026-03-22 01:30:00", "2026-03-22 02:00:00"},
-        {"UTC", "2026-03-29 02:30:00", ZONE_UNIQUE, "2026-03-29 02:30:00", "2026-03-29 02:30:00",
-         NULL},
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct zone *zone = open_zone(cases[i].zone);
-        struct civil local = civil(cases[i].local);
-        struct zone_instants found = zone_resolve(zone, &local);
+    for (size_t i = 0; i < COUNT(local_times); i++) {
+        struct zone *zone = open_zone(local_times[i].zone);
+        struct civil local = civil(local_times[i].local);
+        struct walls found = walls_of(zone, &local);
 
-        if (found.match != cases[i].match || found.first_s != utc(cases[i].first) ||
-            found.last_s != utc(cases[i].last) ||
-            found.change_s != (cases[i].change ? utc(cases[i].change) : 0))
-            fail_msg("%s %s: match %d, first %lld, last %lld, change %lld", cases[i].zone,
-                     cases[i].local, (int)found.match, (long long)found.first_s,
+        if (found.match != local_times[i].match || found.first_s != utc(local_times[i].first) ||
+            found.last_s != utc(local_times[i].last) ||
+            found.change_s != (local_times[i].change ? utc(local_times[i].change) : 0))
+            fail_msg("%s %s: match %d, first %lld, last %lld, change %lld", local_times[i].zone,
+                     local_times[i].local, (int)found.match, (long long)found.first_s,
                      (long long)found.last_s, (long long)found.change_s);
         zone_close(zone);
     }
@@ -280,12 +280,12 @@ static void local_times_lead_back(void **state)
         struct zone *zone = open_zone(names[i]);
 
         for (int64_t at_s = 0; at_s < LAST_S; at_s += 1234567) {
-            struct civil local = zone_local(zone, at_s);
-            struct zone_instants found = zone_resolve(zone, &local);
+            struct civil local = civil_of(at_s + zone_offset_at(zone, at_s));
+            struct walls found = walls_of(zone, &local);
 
-            assert_int_not_equal(found.match, ZONE_GAP);
+            assert_int_not_equal(found.match, WALLS_GAP);
             assert_true(found.first_s == at_s || found.last_s == at_s);
-            assert_int_equal(found.first_s != found.last_s, found.match == ZONE_OVERLAP);
+            assert_int_equal(found.first_s != found.last_s, found.match == WALLS_OVERLAP);
         }
         zone_close(zone);
     }
@@ -297,7 +297,7 @@ static void spans_join(void **state)
     int64_t at_s = 0, next_s;
 
     (void)state;
-    while (zone_next_transition(zone, at_s, &next_s)) {
+    while (walls_next_change(zone, at_s, &next_s)) {
         struct zone_span here = zone_span_at(zone, at_s), there = zone_span_at(zone, next_s);
 
         assert_int_equal(here.to_s, next_s);
