@@ -38,7 +38,7 @@ static const struct {
     [PROBLEM_DATABASE_UNAVAILABLE] = {"database-unavailable", 503, "The database does not answer"},
     [PROBLEM_NOT_READY] = {"not-ready", 503, "The server is not ready"},
     [PROBLEM_OVERLOADED] = {"overloaded", 503, "Too much is asked at once"},
-    [PROBLEM_QUERY_TIMEOUT] = {"query-timeout", 503, "The query took too long"},
+    [PROBLEM_QUERY_TIMEOUT] = {"query-timeout", 504, "The query took too long"},
 };
 
 int problem_status(enum problem problem)

@@ -55,8 +55,12 @@ void answer_database_fault(struct web_request *request, const struct fault *faul
         problem_reply(request, PROBLEM_INTERNAL, "the log has more under this request_id");
         return;
     }
-    problem_reply(request, PROBLEM_DATABASE_UNAVAILABLE,
-                  "the database does not answer now; tasks are accepted all the same");
+    if (fault->kind == FAULT_BUSY)
+        problem_reply(request, PROBLEM_QUERY_TIMEOUT,
+                      "the database did not answer in time: ask for less, or later");
+    else
+        problem_reply(request, PROBLEM_DATABASE_UNAVAILABLE,
+                      "the database does not answer now; tasks are accepted all the same");
 }
 
 bool answer_has_database(struct producer *producer, struct web_request *request)

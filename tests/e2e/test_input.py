@@ -3,6 +3,7 @@
 import json
 import socket
 
+import psycopg2
 import pytest
 
 from cluster import wait_until
@@ -125,6 +126,30 @@ def test_crooked_requests(cluster, method, path, headers, body, status):
     assert answer.json()["status"] == answer.status
     if answer.status == 405:
         assert "POST" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("origin, status", [
+    ("http://evil.example", 403), ("null", 403), ("http://{host}.evil.example", 403), ("http://{host}", 202),
+])
+def test_a_page_of_another_origin_changes_nothing(cluster, origin, status):
+    """RFC 6454: a browser says where the page came from that makes it send something."""
+    origin = origin.format(host=f"127.0.0.1:{cluster.front.port}")
+    answer = cluster.front.post("/schedule", {"type": "log"}, {"Origin": origin})
+    assert answer.status == status, answer
+    if status == 403:
+        assert answer.json()["type"].endswith("/forbidden")
+    assert cluster.front.request("GET", "/api/v1/tasks?limit=1", None, {"Origin": origin}).status == 200
+
+
+def test_a_read_that_takes_too_long_says_so(cluster):
+    holder = psycopg2.connect(cluster.database_url)
+    try:
+        holder.cursor().execute("LOCK TABLE schedule IN ACCESS EXCLUSIVE MODE")
+        answer = cluster.front.get("/api/v1/schedules")
+    finally:
+        holder.close()
+    assert answer.status == 504 and answer.json()["type"].endswith("/query-timeout"), answer
+    assert cluster.front.get("/api/v1/schedules").status == 200
 
 
 def test_a_cursor_of_another_filter(cluster):
