@@ -55,7 +55,7 @@ static const struct setting settings[] = {
      NULL, "what the names of Rota's topics begin with"},
     {"ROTA_KAFKA_GROUP", C, KIND_TEXT, FIELD(kafka_group), "rota-ingest", 0, 0, NULL,
      "consumer group of the consumers"},
-    {"ROTA_KAFKA_LEGACY_TOPIC", C, KIND_TEXT, FIELD(kafka_legacy_topic), "scheduler-task", 0, 0,
+    {"ROTA_KAFKA_LEGACY_TOPIC", P | C, KIND_TEXT, FIELD(kafka_legacy_topic), "scheduler-task", 0, 0,
      NULL, "also taken from: records {\"execTs\":ms,\"data\":\"..\"}; none: off"},
     {"ROTA_KAFKA_PARTITIONS", P | C | E, KIND_COUNT, FIELD(kafka_partitions), "12", 1, 1000, NULL,
      "of the commands topic, when a program makes it"},

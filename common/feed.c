@@ -11,6 +11,7 @@
 
 #define RECORDS_A_TURN 1000
 #define TICK_US UINT64_C(1000000)
+#define MISSING_TICK_US UINT64_C(250000)
 #define HOLD_US INT64_C(1000000)
 #define TELL_EVERY_MS 10000
 
@@ -37,7 +38,9 @@ struct feed {
     struct part *parts;
     struct part *last; /* of the last record: records come in runs */
     char *cluster;
+    rd_kafka_topic_partition_list_t *topics;
     bool joined, paused, held, closing;
+    bool missing; /* a topic was not there, and nothing has been assigned yet */
     int64_t paused_us, told_ms;
 };
 
@@ -115,6 +118,7 @@ static void on_assigned(struct feed *feed, const rd_kafka_topic_partition_list_t
     tell_refused(feed, "assign", rd_kafka_incremental_assign(feed->kafka, none));
     rd_kafka_topic_partition_list_destroy(none);
     feed->joined = true;
+    feed->missing = false;
     for (int i = 0; i < list->cnt; i++) {
         struct part *part = find_or_add(feed, list->elems[i].topic, list->elems[i].partition);
 
@@ -192,11 +196,31 @@ static void on_gap(struct feed *feed, struct part *part, const rd_kafka_message_
     feed->owner.gap(feed->owner.data, part->topic, part->partition, &fault);
 }
 
+/*
+ * At the very first start topics are made while we subscribe to them. librdkafka would look again
+ * with its next look at all topics, seconds later; subscribing anew looks at once.
+ */
+static void on_missing(struct feed *feed)
+{
+    if (feed->joined)
+        return;
+    feed->missing = true;
+    sd_event_source_set_time_relative(feed->tick, MISSING_TICK_US);
+}
+
+static rd_kafka_resp_err_t subscribe(struct feed *feed)
+{
+    feed->missing = false; /* librdkafka says it anew */
+    return rd_kafka_subscribe(feed->kafka, feed->topics);
+}
+
 static void take_message(struct feed *feed, rd_kafka_message_t *message)
 {
     struct part *part = part_of(feed, message);
 
     if (message->err) {
+        if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            on_missing(feed);
         if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && part)
             on_gap(feed, part, message);
         else
@@ -277,6 +301,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
     if (feed->paused && !feed->held && clock_boot_us() - feed->paused_us > HOLD_US)
         hold(feed);
     tell_offsets(feed);
+    if (feed->missing)
+        subscribe(feed);
     kafka_wake(feed->fd); /* librdkafka wants to be polled, or gives the membership up */
     sd_event_source_set_time_relative(source, TICK_US);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -310,7 +336,7 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct config *config, struct
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", "32768"}, /* when full, fetching rests for a whole second */
         {"reconnect.backoff.max.ms", "2000"},
-        {"topic.metadata.refresh.interval.ms", "2000"}, /* topics may be made after us */
+        {"topic.metadata.refresh.interval.ms", "5000"}, /* see on_missing */
         {"socket.nagle.disable", "true"},
     };
     const struct kafka_row fixed[] = {
@@ -326,19 +352,13 @@ static bool make_conf(rd_kafka_conf_t **ret, const struct config *config, struct
     return kafka_conf(ret, config, defaults, COUNT(defaults), fixed, COUNT(fixed), fault);
 }
 
-static bool subscribe(rd_kafka_t *kafka, const char *const *topics, size_t count,
-                      struct fault *fault)
+static rd_kafka_topic_partition_list_t *list_of(const char *const *topics, size_t count)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
 
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t error = rd_kafka_subscribe(kafka, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (error)
-        return fault_set(fault, FAULT_REJECTED, "kafka: cannot subscribe: %s",
-                         rd_kafka_err2str(error));
-    return true;
+    return list;
 }
 
 bool feed_open(struct feed **ret, sd_event *loop, const struct config *config,
@@ -347,6 +367,7 @@ bool feed_open(struct feed **ret, sd_event *loop, const struct config *config,
 {
     struct feed *feed = mem_new(struct feed, .owner = *owner, .fd = -1);
     rd_kafka_conf_t *conf;
+    rd_kafka_resp_err_t error;
     char why[200];
 
     if (!make_conf(&conf, config, fault)) {
@@ -367,9 +388,12 @@ bool feed_open(struct feed **ret, sd_event *loop, const struct config *config,
     feed->fd = kafka_watch(feed->events);
     sd_event_add_io(loop, &feed->io, feed->fd, EPOLLIN, records_ready, feed);
     sd_event_add_time_relative(loop, &feed->tick, CLOCK_BOOTTIME, TICK_US, 0, on_tick, feed);
-    if (!subscribe(feed->kafka, topics, count, fault)) {
+    feed->topics = list_of(topics, count);
+    error = subscribe(feed);
+    if (error) {
         feed_close(feed);
-        return false;
+        return fault_set(fault, FAULT_REJECTED, "kafka: cannot subscribe: %s",
+                         rd_kafka_err2str(error));
     }
     *ret = feed;
     return true;
@@ -388,6 +412,7 @@ void feed_close(struct feed *feed)
     rd_kafka_consumer_close(feed->kafka);
     rd_kafka_destroy(feed->kafka);
     close(feed->fd);
+    rd_kafka_topic_partition_list_destroy(feed->topics);
     while (feed->parts) {
         struct part *part = feed->parts;
 

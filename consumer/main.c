@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/migrate.h"
 #include "common/service.h"
+#include "common/topics.h"
 #include "consumer/deadletter.h"
 #include "consumer/dispatch.h"
 #include "consumer/master.h"
@@ -273,25 +274,6 @@ static bool open_databases(struct consumer *consumer, struct fault *fault)
                    fault);
 }
 
-/* Topics that the consumer reads or writes, where nobody has made them yet. */
-static void ensure_topics(struct consumer *consumer)
-{
-    static char names[3][256];
-    const struct config *config = consumer->config;
-    int partitions = (int)config->kafka_partitions;
-    struct bus_topic topics[] = {
-        {.name = names[0], .partitions = partitions, .keep_all = true},
-        {.name = names[1], .partitions = 3},
-        {.name = names[2], .partitions = partitions, .keep_all = true},
-    };
-    bool legacy = *config->kafka_legacy_topic;
-
-    snprintf(names[0], sizeof names[0], "%scommands", config->kafka_topic_prefix);
-    snprintf(names[1], sizeof names[1], "%sdead-letters", config->kafka_topic_prefix);
-    snprintf(names[2], sizeof names[2], "%s", config->kafka_legacy_topic);
-    bus_ensure_topics(consumer->bus, topics, legacy ? 3 : 2);
-}
-
 static bool start(struct service *service, void **data, struct fault *fault)
 {
     struct consumer *consumer =
@@ -308,7 +290,7 @@ static bool start(struct service *service, void **data, struct fault *fault)
             fault) ||
         !open_databases(consumer, fault))
         return false;
-    ensure_topics(consumer);
+    topics_ensure(consumer->bus, consumer->config);
     service_add_check(service, "database", check_database, consumer);
     service_add_check(service, "ingest", check_ingest, consumer);
     return true;

@@ -9,6 +9,7 @@
 #include "common/metrics.h"
 #include "common/migrate.h"
 #include "common/rows.h"
+#include "common/topics.h"
 #include "producer/producer.h"
 #include "producer/waiters.h"
 
@@ -130,21 +131,6 @@ static bool check_kafka(void *data, char why[static 160])
     return false;
 }
 
-static void ensure_topics(struct producer *producer)
-{
-    static char names[4][256];
-    static const char *const ends[] = {"commands", "dead-letters", "results", "events"};
-    struct bus_topic topics[COUNT(ends)];
-    int partitions = (int)producer->config->kafka_partitions;
-
-    for (size_t i = 0; i < COUNT(ends); i++) {
-        snprintf(names[i], sizeof names[i], "%s%s", producer->config->kafka_topic_prefix, ends[i]);
-        topics[i] = (struct bus_topic){
-            .name = names[i], .partitions = i == 1 ? 3 : partitions, .keep_all = i == 0};
-    }
-    bus_ensure_topics(producer->bus, topics, COUNT(ends));
-}
-
 static bool start(struct service *service, void **data, struct fault *fault)
 {
     const struct config *config = service_config(service);
@@ -171,7 +157,7 @@ static bool start(struct service *service, void **data, struct fault *fault)
     producer->waiters = waiters_new(producer->loop, producer->db);
     sd_event_add_time_relative(producer->loop, &producer->tick, CLOCK_BOOTTIME, TICK_US, 1000, tick,
                                producer);
-    ensure_topics(producer);
+    topics_ensure(producer->bus, producer->config);
     service_add_check(service, "kafka", check_kafka, producer);
     return true;
 }
