@@ -49,6 +49,8 @@
       "fires of schedules that were decided")                                                      \
     X(FIRES_SKIPPED, "rota_schedule_fires_total", COUNTER, "result=\"skipped\"",                   \
       "fires of schedules that were decided")                                                      \
+    X(TASKS_EXPIRED, "rota_tasks_expired_total", COUNTER, "",                                      \
+      "tasks that were not started within their start_deadline")                                   \
     X(RECOVERED, "rota_recovered_total", COUNTER, "", "attempts taken from lost executors")        \
     X(OVERDUE_ATTEMPTS, "rota_attempts_overdue", GAUGE, "", "open past their time-out")            \
     X(RETAINED, "rota_retained_total", COUNTER, "", "ended tasks removed")                         \

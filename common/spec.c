@@ -383,42 +383,70 @@ void spec_free(struct spec *spec)
 
 /* --- Fires ----------------------------------------------------------------------------------- */
 
-static bool next_instant(const struct spec *spec, int64_t after_us, int64_t *ret_us)
+/* How many of the list lie before an instant. */
+static size_t count_before(const struct spec *spec, int64_t at_us)
 {
     size_t least = 0, most = spec->at_count;
 
     while (least < most) {
         size_t middle = (least + most) / 2;
 
-        if (spec->at[middle] > after_us)
+        if (spec->at[middle] >= at_us)
             most = middle;
         else
             least = middle + 1;
     }
-    if (least == spec->at_count)
+    return least;
+}
+
+static bool next_instant(const struct spec *spec, int64_t after_us, int64_t *ret_us)
+{
+    size_t place = count_before(spec, after_us + 1);
+
+    if (place == spec->at_count)
         return false;
-    *ret_us = spec->at[least];
+    *ret_us = spec->at[place];
     return true;
 }
 
-static bool next_of_kind(const struct spec *spec, int64_t after_us, struct spec_fire *ret)
+static bool previous_instant(const struct spec *spec, int64_t before_us, int64_t *ret_us)
 {
-    struct cron_fire fire;
+    size_t place = count_before(spec, before_us);
 
-    switch (spec->kind) {
-    case KIND_AT:
+    if (!place)
+        return false;
+    *ret_us = spec->at[place - 1];
+    return true;
+}
+
+/* 0 where it does not count elapsed time. */
+static int64_t grid_of(const struct spec *spec)
+{
+    if (spec->kind == KIND_EVERY)
+        return spec->every_ms;
+    return spec->kind == KIND_CRON && spec->cron.kind == CRON_EVERY ? spec->cron.every_ms : 0;
+}
+
+static bool next_of_kind(const struct spec *spec, int64_t after_us, struct cron_fire *ret)
+{
+    int64_t grid_ms = grid_of(spec);
+
+    if (spec->kind == KIND_AT)
         return next_instant(spec, after_us, &ret->at_us);
-    case KIND_EVERY:
-        return cron_every_next(spec->every_ms, spec->anchor_us, after_us, &ret->at_us);
-    default:
-        if (spec->cron.kind == CRON_EVERY)
-            return cron_every_next(spec->cron.every_ms, spec->anchor_us, after_us, &ret->at_us);
-        if (!cron_next(&spec->cron, spec->zone, &spec->dst, after_us, &fire))
-            return false;
-        ret->at_us = fire.at_us;
-        ret->touched = fire.touched;
-        return true;
-    }
+    if (grid_ms)
+        return cron_every_next(grid_ms, spec->anchor_us, after_us, &ret->at_us);
+    return cron_next(&spec->cron, spec->zone, &spec->dst, after_us, ret);
+}
+
+static bool previous_of_kind(const struct spec *spec, int64_t before_us, struct cron_fire *ret)
+{
+    int64_t grid_ms = grid_of(spec);
+
+    if (spec->kind == KIND_AT)
+        return previous_instant(spec, before_us, &ret->at_us);
+    if (grid_ms)
+        return cron_every_previous(grid_ms, spec->anchor_us, before_us, &ret->at_us);
+    return cron_previous(&spec->cron, spec->zone, &spec->dst, before_us, ret);
 }
 
 static bool is_excluded(const struct spec *spec, int64_t fire_us)
@@ -432,16 +460,34 @@ static bool is_excluded(const struct spec *spec, int64_t fire_us)
     return false;
 }
 
+static struct spec_fire fire_of(const struct spec *spec, const struct cron_fire *fire)
+{
+    return (struct spec_fire){.at_us = fire->at_us,
+                              .touched = fire->touched,
+                              .excluded = spec->exclude_count && is_excluded(spec, fire->at_us)};
+}
+
 bool spec_next(const struct spec *spec, int64_t after_us, struct spec_fire *ret)
 {
-    struct spec_fire fire = {0};
+    struct cron_fire fire = {0};
 
     if (spec->start_us != INT64_MIN && after_us < spec->start_us)
         after_us = spec->start_us - 1;
     if (!next_of_kind(spec, after_us, &fire) || fire.at_us >= spec->end_us)
         return false;
-    fire.excluded = spec->exclude_count && is_excluded(spec, fire.at_us);
-    *ret = fire;
+    *ret = fire_of(spec, &fire);
+    return true;
+}
+
+bool spec_previous(const struct spec *spec, int64_t before_us, struct spec_fire *ret)
+{
+    struct cron_fire fire = {0};
+
+    if (before_us > spec->end_us)
+        before_us = spec->end_us;
+    if (!previous_of_kind(spec, before_us, &fire) || fire.at_us < spec->start_us)
+        return false;
+    *ret = fire_of(spec, &fire);
     return true;
 }
 

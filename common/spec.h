@@ -42,6 +42,9 @@ void spec_free(struct spec *spec);
 /* The first fire after an instant, within start_at and end_at; excluded ones are told as such. */
 bool spec_next(const struct spec *spec, int64_t after_us, struct spec_fire *ret);
 
+/* The last fire before an instant, likewise. */
+bool spec_previous(const struct spec *spec, int64_t before_us, struct spec_fire *ret);
+
 /* When the run of a fire is due: the fire, and its jitter. */
 int64_t spec_due_us(const struct spec *spec, int64_t fire_us);
 

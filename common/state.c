@@ -32,6 +32,7 @@ static const struct {
     {STATE_ACCEPTED, STATE_SCHEDULED, "a consumer stores it"},
     {STATE_SCHEDULED, STATE_ASSIGNED, "its instant has come: the master hands it over"},
     {STATE_SCHEDULED, STATE_CANCELLED, "it is cancelled before it is handed over"},
+    {STATE_SCHEDULED, STATE_EXPIRED, "its start_deadline passes before it could start"},
     {STATE_ASSIGNED, STATE_RUNNING, "the executor has started it"},
     {STATE_ASSIGNED, STATE_SUCCEEDED, "start and end are reported together"},
     {STATE_ASSIGNED, STATE_FAILED, "start and end are reported together"},

@@ -234,6 +234,13 @@ static void read_timeout(void *data, struct json_object *value, const struct fie
     field_duration(&reading->task.timeout_ms, at, value, 1, TASK_TIMEOUT_MOST_MS);
 }
 
+static void read_start_deadline(void *data, struct json_object *value, const struct field *at)
+{
+    struct reading *reading = data;
+
+    field_duration(&reading->task.start_deadline_ms, at, value, 1, TASK_DELAY_MOST_MS);
+}
+
 #define READ_PART(function, type)                                                                  \
     static void function(void *data, struct json_object *value, const struct field *at)            \
     {                                                                                              \
@@ -249,11 +256,14 @@ READ_PART(read_http_part, TASK_HTTP)
 READ_PART(read_kafka_part, TASK_KAFKA)
 
 static const struct field_row request_rows[] = {
-    {"type", read_type},         {"log", read_log_part},     {"shell", read_shell_part},
-    {"http", read_http_part},    {"kafka", read_kafka_part}, {"run_at", read_run_at},
-    {"delay", read_delay},       {"payload", read_payload},  {"queue", read_queue},
-    {"priority", read_priority}, {"tags", read_tags},        {"timeout", read_timeout},
-    {"on_lost", read_on_lost},   {"name", read_name},        {"idempotency_key", read_key},
+    {"type", read_type},           {"log", read_log_part},
+    {"shell", read_shell_part},    {"http", read_http_part},
+    {"kafka", read_kafka_part},    {"run_at", read_run_at},
+    {"delay", read_delay},         {"payload", read_payload},
+    {"queue", read_queue},         {"priority", read_priority},
+    {"tags", read_tags},           {"timeout", read_timeout},
+    {"on_lost", read_on_lost},     {"name", read_name},
+    {"idempotency_key", read_key}, {"start_deadline", read_start_deadline},
 };
 
 /* Every type but log needs its part, and none takes that of another. */
@@ -405,10 +415,19 @@ bool task_read(struct task *ret, struct json_object *object, const char *header_
 /* --- Templates ------------------------------------------------------------------------------- */
 
 static const struct field_row template_rows[] = {
-    {"type", read_type},       {"log", read_log_part},      {"shell", read_shell_part},
-    {"http", read_http_part},  {"kafka", read_kafka_part},  {"payload", read_payload},
-    {"queue", read_queue},     {"priority", read_priority}, {"tags", read_tags},
-    {"timeout", read_timeout}, {"on_lost", read_on_lost},   {"name", read_name},
+    {"type", read_type},
+    {"log", read_log_part},
+    {"shell", read_shell_part},
+    {"http", read_http_part},
+    {"kafka", read_kafka_part},
+    {"payload", read_payload},
+    {"queue", read_queue},
+    {"priority", read_priority},
+    {"tags", read_tags},
+    {"timeout", read_timeout},
+    {"on_lost", read_on_lost},
+    {"name", read_name},
+    {"start_deadline", read_start_deadline},
 };
 
 bool task_read_template(struct task *ret, struct json_object *object, bool strict,
@@ -451,6 +470,8 @@ struct json_object *task_template(const struct task *task)
     put_text(to, "on_lost", task->on_lost);
     if (task->timeout_ms)
         put_text(to, "timeout", duration_write(text, task->timeout_ms));
+    if (task->start_deadline_ms)
+        put_text(to, "start_deadline", duration_write(text, task->start_deadline_ms));
     put_value(to, "payload", task->payload);
     put_value(to, "tags", task->tags);
     put_value(to, type, json_object_object_get(task->source, type));
@@ -571,6 +592,9 @@ char *task_command(const struct task *task, size_t *ret_size)
     add_head(to, task);
     if (task->timeout_ms)
         g_string_append_printf(to, ",\"timeout_ms\":%lld", (long long)task->timeout_ms);
+    if (task->start_deadline_ms)
+        g_string_append_printf(to, ",\"start_deadline_ms\":%lld",
+                               (long long)task->start_deadline_ms);
     add_value(to, "payload", task->payload);
     add_value(to, "work", task->work);
     add_value(to, "tags", task->tags);
@@ -611,6 +635,13 @@ static void read_timeout_ms(void *data, struct json_object *value, const struct 
     field_int(&reading->task.timeout_ms, at, value, 1, TASK_TIMEOUT_MOST_MS);
 }
 
+static void read_start_deadline_ms(void *data, struct json_object *value, const struct field *at)
+{
+    struct reading *reading = data;
+
+    field_int(&reading->task.start_deadline_ms, at, value, 1, TASK_DELAY_MOST_MS);
+}
+
 static void read_work(void *data, struct json_object *value, const struct field *at)
 {
     struct reading *reading = data;
@@ -646,6 +677,7 @@ static const struct field_row command_rows[] = {
     {"created_at", read_created_at},
     {"on_lost", read_on_lost},
     {"timeout_ms", read_timeout_ms},
+    {"start_deadline_ms", read_start_deadline_ms},
     {"payload", read_payload},
     {"work", read_work},
     {"tags", read_tags},

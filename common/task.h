@@ -45,6 +45,7 @@ struct task {
     int64_t created_at_us;
     const char *on_lost;                       /* retry, fail */
     int64_t timeout_ms;                        /* 0: the executor's default */
+    int64_t start_deadline_ms;                 /* after run_at; 0: none */
     struct json_object *payload, *work, *tags; /* NULL: none */
     char *key;                                 /* idempotency key, NULL: none */
     uint8_t fingerprint[DIGEST_SIZE];          /* where has_fingerprint */

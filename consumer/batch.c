@@ -186,6 +186,14 @@ static void add_timeout(struct args *args, const struct item *item)
         args_null(args);
 }
 
+static void add_start_deadline(struct args *args, const struct item *item)
+{
+    if (item->command.task.start_deadline_ms)
+        args_int8(args, item->command.task.start_deadline_ms);
+    else
+        args_null(args);
+}
+
 static void add_json(struct args *args, struct json_object *value)
 {
     size_t size = 0;
@@ -250,17 +258,29 @@ static const struct column {
     enum args_type type;
     void (*add)(struct args *args, const struct item *item);
 } columns[] = {
-    {ITEM_TASK, ARGS_INT4, add_slot},         {ITEM_TASK, ARGS_INT8, add_position},
-    {ITEM_TASK, ARGS_UUID, add_id},           {ITEM_TASK, ARGS_TEXT, add_type},
-    {ITEM_TASK, ARGS_TEXT, add_name},         {ITEM_TASK, ARGS_TEXT, add_queue},
-    {ITEM_TASK, ARGS_INT2, add_priority},     {ITEM_TASK, ARGS_TIME, add_run_at},
-    {ITEM_TASK, ARGS_TIME, add_created_at},   {ITEM_TASK, ARGS_TEXT, add_on_lost},
-    {ITEM_TASK, ARGS_INT8, add_timeout},      {ITEM_TASK, ARGS_TEXT, add_payload},
-    {ITEM_TASK, ARGS_TEXT, add_work},         {ITEM_TASK, ARGS_TEXT, add_tags},
-    {ITEM_TASK, ARGS_BYTEA, add_fingerprint}, {ITEM_REJECTED, ARGS_INT4, add_slot},
-    {ITEM_REJECTED, ARGS_INT8, add_position}, {ITEM_REJECTED, ARGS_UUID, add_refused_id},
-    {ITEM_REJECTED, ARGS_TEXT, add_code},     {ITEM_REJECTED, ARGS_TEXT, add_detail},
-    {ITEM_REJECTED, ARGS_BYTEA, add_key},     {ITEM_REJECTED, ARGS_BYTEA, add_bytes},
+    {ITEM_TASK, ARGS_INT4, add_slot},
+    {ITEM_TASK, ARGS_INT8, add_position},
+    {ITEM_TASK, ARGS_UUID, add_id},
+    {ITEM_TASK, ARGS_TEXT, add_type},
+    {ITEM_TASK, ARGS_TEXT, add_name},
+    {ITEM_TASK, ARGS_TEXT, add_queue},
+    {ITEM_TASK, ARGS_INT2, add_priority},
+    {ITEM_TASK, ARGS_TIME, add_run_at},
+    {ITEM_TASK, ARGS_TIME, add_created_at},
+    {ITEM_TASK, ARGS_TEXT, add_on_lost},
+    {ITEM_TASK, ARGS_INT8, add_timeout},
+    {ITEM_TASK, ARGS_INT8, add_start_deadline},
+    {ITEM_TASK, ARGS_TEXT, add_payload},
+    {ITEM_TASK, ARGS_TEXT, add_work},
+    {ITEM_TASK, ARGS_TEXT, add_tags},
+    {ITEM_TASK, ARGS_BYTEA, add_fingerprint},
+    {ITEM_REJECTED, ARGS_INT4, add_slot},
+    {ITEM_REJECTED, ARGS_INT8, add_position},
+    {ITEM_REJECTED, ARGS_UUID, add_refused_id},
+    {ITEM_REJECTED, ARGS_TEXT, add_code},
+    {ITEM_REJECTED, ARGS_TEXT, add_detail},
+    {ITEM_REJECTED, ARGS_BYTEA, add_key},
+    {ITEM_REJECTED, ARGS_BYTEA, add_bytes},
 };
 
 static int by_name(const void *one, const void *other)

@@ -89,6 +89,10 @@ static void add_definition(struct args *args, const struct schedule *schedule)
         args_int8(args, task->timeout_ms);
     else
         args_null(args);
+    if (task->start_deadline_ms)
+        args_int8(args, task->start_deadline_ms);
+    else
+        args_null(args);
     args_int4(args, size_of(task->payload) + size_of(task->work));
     add_json(args, task->payload);
     add_json(args, task->work);
@@ -152,7 +156,7 @@ static void write_change(struct change *change, const struct uuid *id, int64_t s
     if (edit->action == EDIT_PUT)
         add_definition(&args, edit->schedule);
     else
-        for (int i = 0; i < 11; i++)
+        for (int i = 0; i < 12; i++)
             args_null(&args);
     args_text(&args, change->place.cluster);
     db_call(change->db, QUERY_SCHEDULE_CHANGE, &args, on_written, change);

@@ -3,8 +3,13 @@
 #include "common/mem.h"
 
 static const char *const skips[SKIP_COUNT] = {
-    [SKIP_NOT] = "run",           [SKIP_OVERLAP] = "overlap",   [SKIP_MISFIRE] = "misfire",
-    [SKIP_PAUSED] = "paused",     [SKIP_EXCLUDED] = "excluded", [SKIP_COALESCED] = "coalesced",
+    [SKIP_NOT] = "run",
+    [SKIP_OVERLAP] = "overlap",
+    [SKIP_MISFIRE] = "misfire",
+    [SKIP_PAUSED] = "paused",
+    [SKIP_EXCLUDED] = "excluded",
+    [SKIP_COALESCED] = "coalesced",
+    [SKIP_START_DEADLINE] = "start_deadline",
     [SKIP_BUFFERED] = "buffered",
 };
 
@@ -174,6 +179,7 @@ static enum verdict decide_due(struct walk *walk)
     /* One that was looked at in time, and judged at its instant, is not late. */
     int64_t most_us = policy->catch_up_ms * 1000 + DECIDE_AHEAD_US;
     int64_t grace_us = policy->grace_ms * 1000 + DECIDE_AHEAD_US;
+    int64_t deadline_us = walk->row->start_deadline_ms * 1000;
 
     if (late_us > most_us || (policy->misfire == MISFIRE_SKIP && late_us > grace_us)) {
         skip(walk, SKIP_MISFIRE);
@@ -182,6 +188,11 @@ static enum verdict decide_due(struct walk *walk)
     if (policy->misfire == MISFIRE_FIRE_ONCE && late_us > 0 && is_followed(walk)) {
         walk->step->missed++;
         skip(walk, SKIP_COALESCED);
+        return VERDICT_DECIDED;
+    }
+    /* Its run would be past its start_deadline before it is a task. */
+    if (deadline_us && walk->now_us > spec_due_us(walk->spec, walk->fire.at_us) + deadline_us) {
+        skip(walk, SKIP_START_DEADLINE);
         return VERDICT_DECIDED;
     }
     if (policy->overlap != OVERLAP_ALLOW_ALL && (walk->busy || walk->kept))

@@ -21,6 +21,7 @@ enum skip {
     SKIP_MISFIRE,
     SKIP_PAUSED,
     SKIP_EXCLUDED,
+    SKIP_START_DEADLINE,
     SKIP_COALESCED,
     SKIP_BUFFERED, /* not skipped yet: kept back */
     SKIP_COUNT,
@@ -41,6 +42,7 @@ struct decide_row {
     int64_t from_us, until_us; /* of the definition; until DECIDE_NEVER: it holds now */
     bool paused, catch_up;     /* of that stretch */
     bool latest;               /* no other definition follows */
+    int64_t start_deadline_ms; /* of its task; 0: none */
     int64_t row_us;            /* the ledger's last row, */
     enum skip row_skip;        /* where it is of fires that were skipped */
 };

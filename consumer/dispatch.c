@@ -172,6 +172,7 @@ static void look_at_executors(struct dispatch *dispatch)
 static void on_lanes(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct dispatch *dispatch = data;
+    bool late = false;
 
     dispatch->looking_lanes = false;
     if (fault || !is_current(dispatch))
@@ -180,12 +181,15 @@ static void on_lanes(void *data, const PGresult *rows, const struct fault *fault
         const char *queue = rows_text(rows, row, 0);
         int priority = (int)rows_int(rows, row, 1);
 
+        late |= rows_bool(rows, row, 4);
         if (strlen(queue) >= LANE_QUEUE_SIZE || rows_is_null(rows, row, 2))
             continue;
         lanes_hint(&dispatch->lanes, queue, priority, rows_time(rows, row, 2));
         lanes_find(&dispatch->lanes, queue, priority)->seen = true;
     }
     lanes_sweep(&dispatch->lanes);
+    if (late)
+        dispatch->owner.late(dispatch->owner.data);
     step(dispatch);
 }
 

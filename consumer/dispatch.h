@@ -20,6 +20,7 @@ struct dispatch_owner {
     void (*doubt)(void *data, const char *reason);
     /* Nodes as the look found them, one call a row and one with NULL at the end. */
     void (*looked)(void *data, const PGresult *rows, int row);
+    void (*late)(void *data); /* tasks wait that are past their start_deadline */
     void *data;
 };
 

@@ -12,6 +12,7 @@
 #include "common/topics.h"
 #include "consumer/deadletter.h"
 #include "consumer/dispatch.h"
+#include "consumer/expire.h"
 #include "consumer/master.h"
 #include "consumer/member.h"
 #include "consumer/plan.h"
@@ -35,6 +36,7 @@ struct consumer {
     struct master *master;
     struct dispatch *dispatch;
     struct plan *plan;
+    struct expire *expire;
     struct recover *recover;
     struct retain *retain;
     struct deadletter *deadletter;
@@ -47,6 +49,13 @@ static void on_doubt(void *data, const char *reason)
 
     /* What was on its way may still commit: a new epoch waits for it before it reads. */
     master_step_down(consumer->master, reason);
+}
+
+static void on_late(void *data)
+{
+    struct consumer *consumer = data;
+
+    expire_some(consumer->expire);
 }
 
 static void on_looked(void *data, const PGresult *rows, int row)
@@ -80,6 +89,7 @@ static void on_began(void *data, int64_t epoch)
     db_listen(consumer->lease_db, "rota_plan");
     dispatch_begin(consumer->dispatch, id, epoch);
     plan_begin(consumer->plan, id, epoch);
+    expire_begin(consumer->expire, id, epoch);
     recover_begin(consumer->recover, id, epoch);
     retain_begin(consumer->retain, id, epoch);
     deadletter_start(consumer->deadletter, id, epoch);
@@ -95,6 +105,7 @@ static void on_ended(void *data, const char *reason)
     db_unlisten(consumer->lease_db, "rota_plan");
     dispatch_end(consumer->dispatch);
     plan_end(consumer->plan);
+    expire_end(consumer->expire);
     recover_end(consumer->recover);
     retain_end(consumer->retain);
     deadletter_stop(consumer->deadletter);
@@ -161,7 +172,10 @@ static bool open_parts(struct consumer *consumer, struct fault *fault)
 
     consumer->dispatch = dispatch_new(
         loop, consumer->work_db, consumer->look_db, config,
-        &(struct dispatch_owner){.doubt = on_doubt, .looked = on_looked, .data = consumer});
+        &(struct dispatch_owner){
+            .doubt = on_doubt, .looked = on_looked, .late = on_late, .data = consumer});
+    consumer->expire =
+        expire_new(consumer->work_db, &(struct expire_owner){.doubt = on_doubt, .data = consumer});
     consumer->plan =
         plan_new(loop, consumer->work_db, consumer->look_db, config,
                  &(struct plan_owner){.doubt = on_doubt, .due = on_made, .data = consumer});
@@ -349,6 +363,7 @@ static void close_all(void *data)
     retain_free(consumer->retain);
     recover_free(consumer->recover);
     plan_free(consumer->plan);
+    expire_free(consumer->expire);
     dispatch_free(consumer->dispatch);
     master_stop(consumer->master);
     member_stop(consumer->member);

@@ -91,7 +91,7 @@ static void change(struct plan *plan, const struct planned *planned, const char 
     args_text(&args, reason);
     args_null(&args);
     args_bool(&args, false);
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 13; i++)
         args_null(&args); /* no other definition, no cluster */
     log_info(!strcmp(action, "pause") ? "schedule.paused" : "schedule.resumed",
              "schedule=%s reason=%s", planned->name, LOG_VALUE(reason));

@@ -28,6 +28,7 @@ enum look_column {
     PAUSED,
     CATCH_UP,
     LATEST,
+    START_DEADLINE,
     BUSY,
     FAILED,
     SUCCEEDED,
@@ -68,6 +69,7 @@ static void read_place(struct decide_row *to, const PGresult *rows, int row)
     to->paused = rows_bool(rows, row, PAUSED);
     to->catch_up = rows_bool(rows, row, CATCH_UP);
     to->latest = rows_bool(rows, row, LATEST);
+    to->start_deadline_ms = rows_int(rows, row, START_DEADLINE);
     to->row_us = rows_time(rows, row, ROW_AT);
     if (!reason || !skip_read(&to->row_skip, reason))
         to->row_skip = SKIP_NOT;

@@ -57,6 +57,7 @@ struct attempt {
     char *kept;       /* the memory behind `texts` */
     size_t kept_size; /* counted in the executor's kept_bytes */
     int64_t run_at_us, timeout_ms;
+    int64_t start_by_us;             /* INT64_MIN: at any time */
     int64_t started_us, finished_us; /* the database's clock; 0: not yet */
     int64_t started_boot_us;
     sd_event_source *limit;

@@ -41,7 +41,8 @@ enum {
     ON_LOST,
     TIMEOUT,
     PAYLOAD,
-    WORK
+    WORK,
+    START_BY
 };
 
 static struct attempt *read_attempt(struct executor *executor, const PGresult *rows, int row)
@@ -53,6 +54,7 @@ static struct attempt *read_attempt(struct executor *executor, const PGresult *r
                    .task = rows_uuid(rows, row, TASK), .token = (int32_t)rows_int(rows, row, TOKEN),
                    .once = on_lost && !strcmp(on_lost, "fail"),
                    .run_at_us = rows_time(rows, row, RUN_AT),
+                   .start_by_us = rows_time(rows, row, START_BY),
                    .timeout_ms = timeout_ms > 0 ? timeout_ms : executor->config->task_timeout_ms,
                    .texts = {.type = rows_text(rows, row, TYPE),
                              .queue = rows_text(rows, row, QUEUE),

@@ -123,6 +123,11 @@ static bool may_start(const struct run *run, const struct attempt *attempt)
 
 static void admit(struct run *run, struct attempt *attempt)
 {
+    /* The database makes it expired. */
+    if (attempt->start_by_us != INT64_MIN && clock_database_us() >= attempt->start_by_us) {
+        run_end(attempt, OUTCOME_RETURNED, NULL, NULL);
+        return;
+    }
     attempt->admitted = true;
     run->active++;
     if (attempt->type->needs_slot)

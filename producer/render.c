@@ -45,11 +45,28 @@ struct json_object *render_executor(const PGresult *rows, int row, int executor,
     return object;
 }
 
+static void put_duration(struct json_object *task, const char *name, const PGresult *rows, int row,
+                         int column)
+{
+    char text[INSTANT_TEXT];
+    bool is_null = rows_is_null(rows, row, column);
+
+    put_text(task, name, is_null ? NULL : duration_write(text, rows_int(rows, row, column)));
+}
+
+/* Of a run of a schedule. */
+static void put_schedule(struct json_object *task, const PGresult *rows, int row)
+{
+    if (rows_is_null(rows, row, RENDER_FIRE_AT))
+        return;
+    put_text_of(task, "schedule", rows, row, RENDER_SCHEDULE);
+    put_time_of(task, "fire_at", rows, row, RENDER_FIRE_AT);
+}
+
 static void put_request(struct json_object *task, const PGresult *rows, int row, bool whole)
 {
     const char *type = rows_text(rows, row, RENDER_TYPE);
     struct uuid id = rows_uuid(rows, row, RENDER_ID);
-    char timeout[INSTANT_TEXT];
 
     put_uuid(task, "id", &id);
     put_text_of(task, "state", rows, row, RENDER_STATE);
@@ -59,12 +76,11 @@ static void put_request(struct json_object *task, const PGresult *rows, int row,
     put_int_of(task, "priority", rows, row, RENDER_PRIORITY);
     put_time_of(task, "run_at", rows, row, RENDER_RUN_AT);
     put_text_of(task, "on_lost", rows, row, RENDER_ON_LOST);
-    put_text(task, "timeout",
-             rows_is_null(rows, row, RENDER_TIMEOUT_MS)
-                 ? NULL
-                 : duration_write(timeout, rows_int(rows, row, RENDER_TIMEOUT_MS)));
+    put_duration(task, "timeout", rows, row, RENDER_TIMEOUT_MS);
+    put_duration(task, "start_deadline", rows, row, RENDER_START_DEADLINE_MS);
     put_json(task, "tags",
              rows_is_null(rows, row, RENDER_TAGS) ? "[]" : rows_text(rows, row, RENDER_TAGS));
+    put_schedule(task, rows, row);
     if (!whole)
         return;
     put_json(task, "payload", rows_text(rows, row, RENDER_PAYLOAD));

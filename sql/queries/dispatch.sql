@@ -34,6 +34,7 @@ WITH lease AS MATERIALIZED (
     WHERE d.queue = $3::text AND d.priority = $4::smallint
       AND d.run_at <= (SELECT now FROM instant)
       AND (d.run_at, d.task_id) > ($5::timestamptz, $6::uuid)
+      AND (d.start_by IS NULL OR d.start_by > (SELECT now FROM instant))
     ORDER BY d.run_at, d.task_id
     LIMIT (SELECT coalesce(upto, 0) FROM taker)
     FOR UPDATE SKIP LOCKED

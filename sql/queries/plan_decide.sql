@@ -70,20 +70,20 @@ WITH instant AS MATERIALIZED (
     WHERE e.grows AND e.reason IS NULL
       AND f.schedule_id = e.schedule_id AND f.fire_at = e.fire_at AND f.reason = 'buffered'
 ), stored AS (
-    INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms, size,
-                      payload, work, tags, schedule_id, fire_at)
+    INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
+                      start_deadline_ms, size, payload, work, tags, schedule_id, fire_at)
     SELECT e.task_id, v.type, v.name, v.queue, v.priority, e.run_at, clock_timestamp(), v.on_lost,
-           v.timeout_ms, v.size, v.payload, v.work, v.tags, e.schedule_id, e.fire_at
+           v.timeout_ms, v.start_deadline_ms, v.size, v.payload, v.work, v.tags, e.schedule_id, e.fire_at
     FROM entry e
     CROSS JOIN LATERAL (
         SELECT v.* FROM schedule_version v
         WHERE v.schedule_id = e.schedule_id AND v.version = e.version LIMIT 1
     ) AS v
     WHERE e.task_id IS NOT NULL
-    RETURNING id, queue, priority, run_at, tags
+    RETURNING id, queue, priority, run_at, start_deadline_ms, tags
 ), waiting AS (
-    INSERT INTO due (task_id, queue, priority, run_at, token, spent)
-    SELECT id, queue, priority, run_at, 0, 0 FROM stored
+    INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
+    SELECT id, queue, priority, run_at, 0, 0, run_at + start_deadline_ms * interval '1 ms' FROM stored
 ), tagged AS (
     INSERT INTO task_tag (tag, run_at, task_id)
     SELECT DISTINCT t.tag, s.run_at, s.id

@@ -15,8 +15,9 @@ SELECT i.now, (SELECT look_at FROM coming) AS coming_at,
        s.decided_at, s.runs, s.missed, s.last_run, s.judged, s.streak,
        cardinality(s.kept) AS kept, s.kept[1] AS first_kept, s.paused_until,
        v.version, v.from_at, v.until_at, v.paused, v.catch_up, v.version = s.version AS latest,
+       v.start_deadline_ms,
        r.waits OR r.runs AS busy, r.failed, r.succeeded,
-       l.fire_at AS row_at, l.reason::text AS row_reason
+       l.fire_at AS row_at, CASE WHEN l.version = v.version THEN l.reason::text END AS row_reason
 FROM instant i
 LEFT JOIN LATERAL (
     SELECT s.* FROM schedule s
@@ -24,7 +25,7 @@ LEFT JOIN LATERAL (
     ORDER BY s.look_at LIMIT $2::int
 ) AS s ON true
 LEFT JOIN LATERAL (
-    SELECT v.version, v.from_at, v.until_at, v.paused, v.catch_up FROM schedule_version v
+    SELECT v.version, v.from_at, v.until_at, v.paused, v.catch_up, v.start_deadline_ms FROM schedule_version v
     WHERE v.schedule_id = s.id ORDER BY v.version LIMIT 1
 ) AS v ON true
 LEFT JOIN LATERAL (
@@ -37,6 +38,6 @@ LEFT JOIN LATERAL (
                    WHERE a.task_id = s.last_run AND a.outcome = 'succeeded') AS succeeded
 ) AS r ON true
 LEFT JOIN LATERAL (
-    SELECT f.fire_at, f.reason FROM fire f
+    SELECT f.fire_at, f.reason, f.version FROM fire f
     WHERE f.schedule_id = s.id ORDER BY f.fire_at DESC LIMIT 1
 ) AS l ON true;

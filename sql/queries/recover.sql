@@ -25,14 +25,16 @@ WITH lease AS MATERIALIZED (
     RETURNING a.task_id, a.token, a.outcome, a.finished_at, a.cancel_at, a.cancel_reason
 ), told AS MATERIALIZED (
     SELECT s.*, t.queue, t.priority, t.run_at, t.type, t.created_at,
-           s.cancel_at IS NULL AND (s.outcome = 'returned' OR t.on_lost = 'retry') AS again
+           t.start_deadline_ms,
+           s.cancel_at IS NULL AND (s.outcome = 'returned' OR t.on_lost = 'retry') AS again,
+           (SELECT count(*) FROM attempt a
+            WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned') AS before
     FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
 ), back AS (
-    INSERT INTO due (task_id, queue, priority, run_at, token, spent)
-    SELECT task_id, queue, priority, run_at, token,
-           (outcome = 'lost')::int +
-           (SELECT count(*) FROM attempt a
-            WHERE a.task_id = told.task_id AND a.token < told.token AND a.outcome <> 'returned')
+    INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
+    SELECT task_id, queue, priority, run_at, token, (outcome = 'lost')::int + before,
+           CASE WHEN outcome = 'returned' AND before = 0
+                THEN run_at + start_deadline_ms * interval '1 ms' END
     FROM told WHERE again
 ), ended AS (
     INSERT INTO task_end (task_id, state, reason, ended_at, type, queue, run_at, created_at)

@@ -5,9 +5,9 @@
 -- and a key used again for another request (kept in `rejected`). Not ON CONFLICT: it costs a lock
 -- and a record of the log for each row, and a conflict is rare.
 -- $1-$5 partitions: slot, topic, partition, offset before, offset after; $6 Kafka's cluster id;
--- $7-$21 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
--- timeout_ms, payload, work, tags, fingerprint;
--- $22-$28 records that cannot be stored: slot, position, task_id, code, detail, key, bytes.
+-- $7-$22 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
+-- timeout_ms, start_deadline_ms, payload, work, tags, fingerprint;
+-- $23-$29 records that cannot be stored: slot, position, task_id, code, detail, key, bytes.
 WITH moved AS MATERIALIZED (
     UPDATE ingest_offset o SET next = f.next, updated_at = clock_timestamp()
     FROM unnest($1::int[], $2::text[], $3::int[], $4::bigint[], $5::bigint[])
@@ -22,21 +22,22 @@ WITH moved AS MATERIALIZED (
                  unnest($12::text[]) AS queue, unnest($13::smallint[]) AS priority,
                  unnest($14::timestamptz[]) AS run_at, unnest($15::timestamptz[]) AS created_at,
                  unnest($16::text[]) AS on_lost, unnest($17::bigint[]) AS timeout_ms,
-                 unnest($18::text[]) AS payload, unnest($19::text[]) AS work,
-                 unnest($20::text[]) AS tags, unnest($21::bytea[]) AS fingerprint) AS a
+                 unnest($18::bigint[]) AS start_deadline_ms,
+                 unnest($19::text[]) AS payload, unnest($20::text[]) AS work,
+                 unnest($21::text[]) AS tags, unnest($22::bytea[]) AS fingerprint) AS a
     WHERE a.slot = ANY (ARRAY(SELECT slot FROM moved))
 ), stored AS (
     INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
-                      size, payload, work, tags, fingerprint)
-    SELECT id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
+                      start_deadline_ms, size, payload, work, tags, fingerprint)
+    SELECT id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms, start_deadline_ms,
            coalesce(octet_length(payload), 0) + coalesce(octet_length(work), 0),
            payload::jsonb, work::jsonb, tags::jsonb, fingerprint
     FROM asked a
     WHERE NOT EXISTS (SELECT FROM task t WHERE t.id = a.id)
-    RETURNING id, queue, priority, run_at, tags
+    RETURNING id, queue, priority, run_at, start_deadline_ms, tags
 ), waiting AS (
-    INSERT INTO due (task_id, queue, priority, run_at, token, spent)
-    SELECT id, queue, priority, run_at, 0, 0 FROM stored
+    INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
+    SELECT id, queue, priority, run_at, 0, 0, run_at + start_deadline_ms * interval '1 ms' FROM stored
 ), tagged AS (
     INSERT INTO task_tag (tag, run_at, task_id)
     SELECT DISTINCT t.tag, s.run_at, s.id
@@ -50,7 +51,7 @@ WITH moved AS MATERIALIZED (
            convert_to(jsonb_build_object('id', a.id, 'type', a.type, 'name', a.name,
                'queue', a.queue, 'priority', a.priority, 'run_at', a.run_at,
                'created_at', a.created_at, 'on_lost', a.on_lost, 'timeout_ms', a.timeout_ms,
-               'payload', a.payload::jsonb, a.type, a.work::jsonb, 'tags', a.tags::jsonb)::text,
+               'start_deadline_ms', a.start_deadline_ms, 'payload', a.payload::jsonb, a.type, a.work::jsonb, 'tags', a.tags::jsonb)::text,
                'UTF8')
     FROM asked a
     JOIN moved m ON m.slot = a.slot
@@ -61,8 +62,8 @@ WITH moved AS MATERIALIZED (
 ), refused AS (
     INSERT INTO rejected (topic, partition, position, task_id, code, detail, key, bytes)
     SELECT m.topic, m.partition, r.position, r.task_id, r.code, r.detail, r.key, r.bytes
-    FROM unnest($22::int[], $23::bigint[], $24::uuid[], $25::text[], $26::text[], $27::bytea[],
-                $28::bytea[]) AS r(slot, position, task_id, code, detail, key, bytes)
+    FROM unnest($23::int[], $24::bigint[], $25::uuid[], $26::text[], $27::text[], $28::bytea[],
+                $29::bytea[]) AS r(slot, position, task_id, code, detail, key, bytes)
     JOIN moved m ON m.slot = r.slot
     ON CONFLICT DO NOTHING
 )

@@ -6,12 +6,14 @@ SELECT w.id, t.type, t.name, t.queue, t.priority, t.run_at, t.created_at, t.stor
        s.state, s.reason, s.ended_at, s.next_attempt_at, s.token, s.executor, s.inbox,
        s.assigned_at, s.started_at, s.finished_at, s.cancel_at, s.outcome::text, s.exit_code,
        s.error, n.name AS executor_name,
+       t.start_deadline_ms, c.name AS schedule, t.fire_at,
        r.code, r.detail, r.at AS rejected_at, r.topic, r.partition, r.position, r.here,
        $4::bigint - coalesce(o.next, 0) + 1 AS behind
 FROM (SELECT $1::uuid AS id) AS w
 LEFT JOIN LATERAL (SELECT * FROM task t WHERE t.id = w.id LIMIT 1) AS t ON true
 LEFT JOIN LATERAL (SELECT * FROM task_state s WHERE s.task_id = w.id LIMIT 1) AS s ON true
 LEFT JOIN LATERAL (SELECT n.name FROM node n WHERE n.id = s.executor LIMIT 1) AS n ON true
+LEFT JOIN LATERAL (SELECT c.name FROM schedule c WHERE c.id = t.schedule_id LIMIT 1) AS c ON true
 LEFT JOIN LATERAL (
     SELECT r.*, r.topic = $2::text AND r.partition = $3::int AND r.position = $4::bigint AS here
     FROM rejected r WHERE r.task_id = w.id

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import urllib.parse
 
 import pytest
 
@@ -96,6 +97,33 @@ def test_a_schedule_of_every_second_runs(cluster):
     assert cluster.broken_invariants() == []
 
 
+def fires_of(cluster, name, **parameters):
+    """All pages."""
+    items, cursor = [], None
+    while True:
+        page = cluster.front.get(f"/api/v1/schedules/{name}/fires?" + urllib.parse.urlencode(
+            {**parameters, **({"cursor": cursor} if cursor else {})}))
+        assert page.status == 200, page
+        items += page.json()["items"]
+        cursor = page.json()["next_cursor"]
+        if not cursor:
+            return items
+
+
+def check_expanded(cluster, name, other):
+    """One by one the fires are as many as the rows say, a second apart; also when the definition is gone."""
+    until = cluster.value("SELECT to_char(max(fire_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+                          " FROM fire f JOIN schedule s ON s.id = f.schedule_id WHERE s.name = %s", name)
+    rows = fires_of(cluster, name, until=until)
+    put(cluster, name, {"spec": other, "task": LOG})
+    each = fires_of(cluster, name, until=until, expand="true", limit=2)
+    assert len(each) == sum(row["count"] for row in rows) > len(rows)
+    seconds = [datetime.datetime.fromisoformat(item["fire_at"].replace("Z", "+00:00")) for item in each]
+    assert all(later - earlier == datetime.timedelta(seconds=1) for later, earlier in zip(seconds, seconds[1:])), each
+    assert {item["reason"] for item in each if item["result"] == "skipped"} == {"paused"}
+    assert cluster.front.get(f"/api/v1/schedules/{name}/fires?expand=yes").status == 400
+
+
 def test_a_pause_and_its_end_are_on_record(cluster):
     put(cluster, "paused", {"spec": {"every": "PT1S"}, "task": LOG})
     runs = "SELECT count(*) FROM task t JOIN schedule s ON s.id = t.schedule_id WHERE s.name = 'paused'"
@@ -111,6 +139,7 @@ def test_a_pause_and_its_end_are_on_record(cluster):
     skipped = cluster.sql("SELECT reason::text, sum(count) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
                           " WHERE s.name = 'paused' AND f.task_id IS NULL GROUP BY 1")
     assert [reason for reason, _ in skipped] == ["paused"] and 3 <= skipped[0][1] <= 5, skipped
+    check_expanded(cluster, "paused", {"every": "PT2S"})
     assert cluster.front.request("DELETE", "/api/v1/schedules/paused", None, WAIT).status == 204
     assert get(cluster, "paused").status == 404
     assert cluster.broken_invariants() == []

@@ -219,6 +219,30 @@ static void what_is_kept_goes_when_the_run_has_ended(void **state)
     assert_int_equal(step.decided_us, row.decided_us);
 }
 
+static void past_its_start_deadline_a_fire_is_no_task(void **state)
+{
+    struct decide_row row = usual();
+    struct policy policy = policy_of(MISFIRE_FIRE_ALL, OVERLAP_ALLOW_ALL);
+    struct decide_step step;
+
+    (void)state;
+    row.start_deadline_ms = 15000;
+    step = take(EVERY_TEN, &row, &policy, 10035 * S);
+    assert_string_equal(told(&step), "start_deadline 10000-10010 x2, run 10020, run 10030");
+    /* The last of those missed stands for all; where it is too late itself, the next one does. */
+    policy.misfire = MISFIRE_FIRE_ONCE;
+    step = take(EVERY_TEN, &row, &policy, 10035 * S);
+    assert_string_equal(told(&step), "coalesced 10000-10020 x3, run 10030 for 3");
+    row.start_deadline_ms = 2000;
+    step = take(EVERY_TEN, &row, &policy, 10035 * S);
+    assert_string_equal(told(&step), "coalesced 10000-10020 x3, start_deadline 10030");
+    assert_int_equal(step.missed, 3);
+    /* It counts from when the run is due: after the jitter. */
+    step = take("{\"every\":\"PT10S\",\"jitter\":\"PT5S\"}", &row, &policy, 10002 * S + S / 2);
+    assert_int_equal(step.count, 1);
+    assert_int_equal(step.entries[0].skip, SKIP_NOT);
+}
+
 static void what_is_kept_counts_as_a_run(void **state)
 {
     struct decide_row row = usual();
@@ -447,6 +471,7 @@ int main(void)
         cmocka_unit_test(overlaps),
         cmocka_unit_test(an_overlap_is_judged_at_the_fire_itself),
         cmocka_unit_test(what_is_kept_goes_when_the_run_has_ended),
+        cmocka_unit_test(past_its_start_deadline_a_fire_is_no_task),
         cmocka_unit_test(what_is_kept_counts_as_a_run),
         cmocka_unit_test(a_deleted_one_keeps_nothing),
         cmocka_unit_test(a_pause_decides_nothing_until_it_is_over),

@@ -101,6 +101,56 @@ static void fires_as_said(void **state)
     }
 }
 
+static void check_walks_back(const char *text, int64_t after_us, int64_t past_us)
+{
+    struct spec *spec = read_spec(text);
+    struct spec_fire fires[64], fire;
+    int count = 0;
+
+    while (count < 64 && spec_next(spec, after_us, &fires[count]) && fires[count].at_us < past_us)
+        after_us = fires[count++].at_us;
+    int64_t before_us = count == 64 ? fires[--count].at_us : past_us;
+
+    while (count-- > 0) {
+        if (!spec_previous(spec, before_us, &fire) || fire.at_us != fires[count].at_us ||
+            fire.touched != fires[count].touched || fire.excluded != fires[count].excluded)
+            fail_msg("%s: another fire before %lld", text, (long long)before_us);
+        before_us = fire.at_us;
+    }
+    spec_free(spec);
+}
+
+static void walks_back_as_it_went(void **state)
+{
+    static const char bounded[] = "{\"cron\":\"0 * * * *\",\"start_at\":\"2026-03-29T01:00:00Z\","
+                                  "\"end_at\":\"2026-03-29T09:00:00Z\"}";
+    static const char list[] =
+        "{\"at\":[\"2026-03-28T23:00:00Z\",\"2026-03-29T01:00:00Z\",\"2026-03-30T01:00:00Z\"]}";
+    static const char *const specs[] = {
+        "{\"every\":\"PT90S\"}",
+        "{\"every\":\"PT1H\",\"anchor\":\"2026-03-28T22:10:00Z\"}",
+        "{\"cron\":\"@every 7m\",\"start_at\":\"2026-03-28T22:01:00Z\"}",
+        "{\"cron\":\"*/20 * * * *\",\"timezone\":\"Europe/Berlin\",\"exclude\":[\"2026-03-29\"]}",
+        "{\"cron\":\"30 2 * * *\",\"timezone\":\"Europe/Berlin\"}",
+        bounded,
+        list,
+    };
+    struct spec_fire fire;
+    struct spec *spec;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(specs); i++)
+        check_walks_back(specs[i], us("2026-03-28T22:00:00Z"), us("2026-04-02T00:00:00Z"));
+    spec = read_spec(bounded);
+    assert_false(spec_previous(spec, us("2026-03-29T01:00:00Z"), &fire));
+    assert_true(spec_previous(spec, us("2026-12-01T00:00:00Z"), &fire));
+    assert_int_equal(fire.at_us, us("2026-03-29T08:00:00Z"));
+    spec_free(spec);
+    spec = read_spec(list);
+    assert_false(spec_previous(spec, us("2026-03-28T23:00:00Z"), &fire));
+    spec_free(spec);
+}
+
 static void is_refused_with_its_place(void **state)
 {
     static const struct {
@@ -269,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fires_as_said),
+        cmocka_unit_test(walks_back_as_it_went),
         cmocka_unit_test(is_refused_with_its_place),
         cmocka_unit_test(excluded_fires_are_told),
         cmocka_unit_test(jitter_is_the_same_every_time),
