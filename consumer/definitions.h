@@ -8,7 +8,7 @@
 #include "common/spec.h"
 #include "common/uuid.h"
 
-#define DEFINITIONS_MOST 10000 /* about a kilobyte each */
+#define DEFINITIONS_MOST 20000 /* about a kilobyte each */
 
 struct definition {
     struct spec *spec; /* NULL: it could not be read */

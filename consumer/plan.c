@@ -13,6 +13,8 @@
 #define ROWS_MOST 500
 #define BUDGET 20000        /* fires looked for in one step: some milliseconds */
 #define DECISIONS_MOST 1000 /* rows of the ledger in one statement */
+#define APART_US                                                                                   \
+    INT64_C(20000) /* looks, as fires are decided 500 ms ahead: those near become one */
 #define REFUSED_WAIT_US INT64_C(100000)
 #define LOOK_BACK_US INT64_C(1000000)
 #define TELL_EVERY_MS 10000
@@ -29,7 +31,10 @@ struct plan {
     struct planned_look seen;
     int limit;
     int64_t floor_us; /* what wants to be looked at lies behind this */
-    bool asking, again;
+    bool asking;
+    bool more;          /* than one step takes */
+    bool again;         /* something was changed meanwhile */
+    int64_t stepped_us; /* boot clock */
     int64_t told_ms;
     sd_event_source *timer, *tick;
 };
@@ -38,7 +43,9 @@ static void step(struct plan *plan);
 
 static void wake_in(struct plan *plan, int64_t wait_us)
 {
-    sd_event_source_set_time(plan->timer, (uint64_t)(clock_boot_us() + wait_us));
+    int64_t at_us = clock_boot_us() + wait_us, least_us = plan->stepped_us + APART_US;
+
+    sd_event_source_set_time(plan->timer, (uint64_t)(at_us > least_us ? at_us : least_us));
     sd_event_source_set_enabled(plan->timer, SD_EVENT_ONESHOT);
 }
 
@@ -155,7 +162,7 @@ static void take_steps(struct plan *plan)
         const struct definition *definition = find(plan, planned);
 
         if (budget <= 0 || decisions >= DECISIONS_MOST) {
-            plan->again = true;
+            plan->more = true;
             return;
         }
         if (!definition || !definition->spec)
@@ -255,10 +262,12 @@ static void go_on(struct plan *plan, bool more)
     for (int i = 0; i < plan->seen.count; i++)
         if (plan->rows[i].outcome == PLANNED_TAKEN && plan->rows[i].step.look_us < next_us)
             next_us = plan->rows[i].step.look_us;
-    if (more || plan->again) {
+    if (more || plan->more) {
         step(plan);
         return;
     }
+    if (plan->again)
+        next_us = plan->seen.now_us;
     if (next_us != DECIDE_NEVER)
         wake_in(plan, next_us > plan->seen.now_us ? next_us - clock_database_us() : 0);
 }
@@ -437,7 +446,8 @@ static void step(struct plan *plan)
     if (!plan->epoch || plan->asking || !db_is_ready(plan->work) || !db_is_ready(plan->look))
         return;
     plan->asking = true;
-    plan->again = false;
+    plan->more = plan->again = false;
+    plan->stepped_us = clock_boot_us();
     plan->asked_epoch = plan->epoch;
     args_time(&args, plan->floor_us);
     args_int4(&args, plan->limit);
@@ -468,7 +478,7 @@ void plan_look(struct plan *plan)
     if (plan->asking)
         plan->again = true;
     else
-        step(plan);
+        wake_in(plan, 0);
 }
 
 struct plan *plan_new(sd_event *loop, struct db *work, struct db *look, const struct config *config,

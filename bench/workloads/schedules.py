@@ -77,6 +77,7 @@ def minute(bench, figures):
         until = cluster.value("SELECT %s::timestamptz + %s * interval '1 s'", first, int(minutes * 60))
         fill(bench, cluster, "minute-", count, first, period_s * 1_000_000 // count, period_s)
         fill(bench, cluster, "long-", long_ones, first, 1000, period_s, sleep_s=period_s * 3 // 2)
+        cluster.sql("CHECKPOINT")
         bench.say(f"{count:,} in {period_s} s, for {minutes * 60:g} s")
         wait_past(cluster, until)
         fires = int(minutes * 60) // period_s
@@ -95,6 +96,7 @@ def million(bench, figures):
         wait_until(lambda: cluster.value("SELECT count(*) FROM schedule WHERE next_at IS NULL") == 0, 600,
                    "all have been looked at", every=1)
         cluster.sql("VACUUM (ANALYZE) schedule")
+        cluster.sql("CHECKPOINT")
         first = cluster.value("SELECT date_trunc('second', clock_timestamp()) + %s * interval '1 s'",
                               bench.either(20, 3))
         fill(bench, cluster, "near-", firing, first, 1_000_000 // firing, 1)

@@ -1,4 +1,7 @@
-"""Node clocks may be hours wrong: the database's clock decides."""
+"""Node clocks may be hours wrong, and jump: the database's clock decides."""
+
+import os
+import struct
 
 import pytest
 
@@ -32,4 +35,41 @@ def test_an_hour_off(new_cluster, offset):
     assert min(late) >= 0 and max(late) < 5
     assert cluster.value("SELECT max(abs(extract(epoch FROM created_at - stored_at))) FROM task") < 60
     assert cluster.value("SELECT count(*) FROM node WHERE dead_at IS NOT NULL") == 0
+    assert cluster.broken_invariants() == []
+
+
+def jump(path, seconds):
+    """In place, as the nodes have the file mapped."""
+    with open(path, "r+b") as file:
+        file.write(struct.pack("q", seconds))
+
+
+def test_fires_while_clocks_jump_an_hour(new_cluster, tmp_path):
+    """Forth, back, and to the other side, of all nodes at once: every second is decided once, and on time."""
+    cluster = new_cluster()
+    path = tmp_path / "off"
+    path.write_bytes(struct.pack("q", 0))
+    nodes = []
+    for role in ("consumer", "consumer", "producer", "executor"):
+        node = cluster.node(role)
+        node.environment.update({"LD_PRELOAD": str(build_dir() / "tests" / "harness" / "wrong_clock.so"),
+                                 "TEST_CLOCK_FILE": os.fspath(path)})
+        nodes.append(node.start())
+    for node in nodes:
+        node.wait_ready(60)
+    answer = cluster.front.request("PUT", "/api/v1/schedules/tick", {
+        "spec": {"every": "PT1S"}, "task": {"type": "log"}, "policy": {"overlap": "allow_all"}}, {"Prefer": "wait=10"})
+    assert answer.status == 201, answer
+    runs = "SELECT count(*) FROM attempt a JOIN task t ON t.id = a.task_id WHERE t.fire_at IS NOT NULL" \
+           " AND a.outcome = 'succeeded'"
+    for seconds in (3600, 0, -3600, 0):
+        before = cluster.value(runs)
+        jump(path, seconds)
+        wait_until(lambda: cluster.value(runs) >= before + 4, 20, "it goes on")
+    late, apart = cluster.sql(
+        "SELECT max(extract(epoch FROM a.started_at - t.fire_at)), count(DISTINCT t.fire_at) = count(*)"
+        " FROM attempt a JOIN task t ON t.id = a.task_id WHERE t.fire_at IS NOT NULL")[0]
+    assert 0 <= late < 3 and apart
+    assert cluster.sql("SELECT reason FROM fire WHERE task_id IS NULL") == []
+    assert cluster.value("SELECT (extract(epoch FROM max(fire_at) - min(fire_at)))::int + 1 = count(*) FROM fire")
     assert cluster.broken_invariants() == []

@@ -101,6 +101,52 @@ def test_misfires_hold_to_the_row(cluster):
     assert cluster.broken_invariants() == []
 
 
+def test_ten_minutes_away(cluster):
+    """To the row: what was due while nobody was there is one run for all, a run each, or none."""
+    policies = {"away-once": "fire_once", "away-all": "fire_all", "away-none": "skip"}
+    for name, misfire in policies.items():
+        put(cluster, name, {"every": "PT1S"}, misfire=misfire, grace="PT2S", overlap="allow_all")
+    wait_until(lambda: all(runs_of(cluster, name) >= 2 for name in policies), 20, "all run")
+    consumers = [node for node in cluster.nodes if node.role == "consumer"]
+    for node in consumers:
+        node.kill()
+    # As if that had been ten minutes ago, and what ran since had not: those fires come again.
+    of_them = "IN (SELECT id FROM task WHERE schedule_id IN (SELECT id FROM schedule WHERE name LIKE 'away-%'))"
+    last = {name: int(second) for name, second in cluster.sql(
+        "SELECT name, extract(epoch FROM decided_at) FROM schedule WHERE starts_with(name, 'away-')")}
+    cluster.sql(f"DELETE FROM due WHERE task_id {of_them}; DELETE FROM attempt WHERE task_id {of_them};"
+                " DELETE FROM fire WHERE schedule_id IN (SELECT id FROM schedule WHERE name LIKE 'away-%');"
+                f" DELETE FROM task WHERE id {of_them};"
+                " UPDATE schedule SET seq = seq + 1, decided_at = decided_at - interval '10 min', next_at = NULL,"
+                " look_at = now(), runs = 0, last_run = NULL WHERE name LIKE 'away-%';"
+                " UPDATE schedule_version v SET from_at = from_at - interval '10 min' FROM schedule s"
+                " WHERE s.id = v.schedule_id AND s.name LIKE 'away-%'")
+    for node in consumers:
+        node.start()
+    for node in consumers:
+        node.wait_ready()
+    now = cluster.value("SELECT extract(epoch FROM now())::bigint")
+    wait_until(lambda: cluster.value("SELECT count(*) FROM schedule WHERE name LIKE 'away-%%'"
+                                     " AND decided_at > to_timestamp(%s) + interval '3 s'", now) == 3, 60, "all go on")
+    for name in policies:
+        check_every_second(ledger(cluster, name))
+    after = {name: [row for row in ledger(cluster, name) if row[0] > last[name] - 600] for name in policies}
+    assert {row[3] for row in after["away-all"]} == {None} and len(after["away-all"]) > 600
+    coalesced = [row for row in after["away-once"] if row[3] == "coalesced"]
+    assert coalesced[0][0] == last["away-once"] - 599 and coalesced[0][2] > 590, after["away-once"]
+    assert {row[3] for row in after["away-once"]} == {None, "coalesced"}
+    assert cluster.value("SELECT max(f.missed) FROM fire f JOIN schedule s ON s.id = f.schedule_id"
+                         " WHERE s.name = 'away-once'") == coalesced[0][2]
+    assert after["away-none"][0][3] == "misfire" and after["away-none"][0][2] > 590
+    assert [row[3] for row in after["away-none"][1:]] == [None] * (len(after["away-none"]) - 1)
+    wait_until(lambda: cluster.value("SELECT count(*) FROM attempt a JOIN task t ON t.id = a.task_id JOIN schedule s"
+                                     " ON s.id = t.schedule_id WHERE s.name = 'away-all' AND a.outcome = 'succeeded'"
+                                     ) > 600, 30, "each of them has run")
+    for name in policies:
+        assert cluster.front.request("DELETE", f"/api/v1/schedules/{name}", None, WAIT).status == 204
+    assert cluster.broken_invariants() == []
+
+
 def counts(cluster, name):
     """How many fires became runs, how many wait, how many were skipped as overlapping; runs that are under way,
     and runs that were cancelled."""
