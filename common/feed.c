@@ -12,6 +12,7 @@
 #define RECORDS_A_TURN 1000
 #define TICK_US UINT64_C(1000000)
 #define MISSING_TICK_US UINT64_C(250000)
+#define MISSING_TRIES 3
 #define HOLD_US INT64_C(1000000)
 #define TELL_EVERY_MS 10000
 
@@ -41,6 +42,7 @@ struct feed {
     rd_kafka_topic_partition_list_t *topics;
     bool joined, paused, held, closing;
     bool missing; /* a topic was not there, and nothing has been assigned yet */
+    int tries;    /* to find it */
     int64_t paused_us, told_ms;
 };
 
@@ -202,7 +204,7 @@ static void on_gap(struct feed *feed, struct part *part, const rd_kafka_message_
  */
 static void on_missing(struct feed *feed)
 {
-    if (feed->joined)
+    if (feed->joined || feed->missing)
         return;
     feed->missing = true;
     sd_event_source_set_time_relative(feed->tick, MISSING_TICK_US);
@@ -210,7 +212,6 @@ static void on_missing(struct feed *feed)
 
 static rd_kafka_resp_err_t subscribe(struct feed *feed)
 {
-    feed->missing = false; /* librdkafka says it anew */
     return rd_kafka_subscribe(feed->kafka, feed->topics);
 }
 
@@ -301,7 +302,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
     if (feed->paused && !feed->held && clock_boot_us() - feed->paused_us > HOLD_US)
         hold(feed);
     tell_offsets(feed);
-    if (feed->missing)
+    if (feed->missing && feed->tries++ < MISSING_TRIES)
         subscribe(feed);
     kafka_wake(feed->fd); /* librdkafka wants to be polled, or gives the membership up */
     sd_event_source_set_time_relative(source, TICK_US);

@@ -50,7 +50,7 @@ struct attempt {
     int32_t token;
     enum attempt_stage stage;
     enum attempt_stop stop;
-    bool once;     /* on_lost: fail */
+    bool asks;     /* its start is on record before it starts: on_lost fail, or a start_deadline */
     bool admitted; /* has started, or may have */
     const struct work_type *type;
     struct attempt_texts texts;

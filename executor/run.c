@@ -108,7 +108,7 @@ static void start(struct attempt *attempt)
     if (!attempt->type->instant) {
         attempt_keep(attempt);
         set_limit(attempt);
-        if (!attempt->once)
+        if (!attempt->asks)
             begin_note(attempt->executor->begin, attempt);
     }
     if (!attempt->type->start(attempt, &fault))
@@ -132,7 +132,7 @@ static void admit(struct run *run, struct attempt *attempt)
     run->active++;
     if (attempt->type->needs_slot)
         metrics_set(METRIC_SLOTS_BUSY, (double)++run->busy);
-    if (!attempt->once) {
+    if (!attempt->asks) {
         start(attempt);
         return;
     }

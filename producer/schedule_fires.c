@@ -106,12 +106,16 @@ static struct spec *spec_of(const PGresult *rows, int row, const char *name)
     return spec;
 }
 
-/* Each fire of a row that stands for many, as far as it is asked for. */
+/*
+ * Each fire of a row that stands for many, as far as it is asked for. Where the zone files have
+ * changed since and none of them is found any more, the row as it is.
+ */
 static bool add_each(struct page *page, const PGresult *rows, int row, const struct spec *spec)
 {
     int64_t first_us = rows_time(rows, row, FIRE_AT);
     int64_t before_us = rows_time(rows, row, FIRE_LAST_AT) + 1;
     struct spec_fire fire;
+    bool any = false;
 
     if (before_us > page->before_us)
         before_us = page->before_us;
@@ -121,8 +125,9 @@ static bool add_each(struct page *page, const PGresult *rows, int row, const str
         if (!add(page, render(rows, row, fire.at_us, fire.at_us, 1), fire.at_us))
             return false;
         before_us = fire.at_us;
+        any = true;
     }
-    return true;
+    return any || add_row(page, rows, row);
 }
 
 static void add_rows(struct page *page, const PGresult *rows)

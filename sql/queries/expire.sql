@@ -8,7 +8,7 @@ WITH lease AS MATERIALIZED (
     FOR SHARE
 ), late AS MATERIALIZED (
     SELECT d.ctid AS place FROM due d
-    WHERE d.start_by <= clock_timestamp() AND EXISTS (SELECT FROM lease)
+    WHERE d.start_by <= (SELECT clock_timestamp()) AND EXISTS (SELECT FROM lease)
     ORDER BY d.start_by LIMIT $3::int
     FOR UPDATE SKIP LOCKED
 ), gone AS (

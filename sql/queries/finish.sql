@@ -35,14 +35,14 @@ WITH settled AS (
               a.cancel_reason
 ), back AS (
     INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
-    SELECT t.id, t.queue, t.priority, t.run_at, s.token, b.before,
-           CASE WHEN b.before = 0 THEN t.run_at + t.start_deadline_ms * interval '1 ms' END
-    FROM settled s
-    CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS before FROM attempt a
-        WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned'
-    ) AS b
+    SELECT t.id, t.queue, t.priority, t.run_at, s.token,
+           (SELECT count(*) FROM attempt a
+            WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned'),
+           CASE WHEN t.start_deadline_ms IS NOT NULL AND NOT EXISTS (
+                         SELECT FROM attempt a
+                         WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned')
+                THEN t.run_at + t.start_deadline_ms * interval '1 ms' END
+    FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
     WHERE s.outcome = 'returned' AND s.cancel_at IS NULL
 ), ended AS (
     INSERT INTO task_end (task_id, state, reason, ended_at, type, queue, run_at, created_at)

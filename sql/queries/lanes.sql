@@ -11,7 +11,7 @@ WITH RECURSIVE lane AS (
         ORDER BY d.queue, d.priority LIMIT 1
     ) AS n
 ), past AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM due WHERE start_by <= clock_timestamp()) AS late
+    SELECT EXISTS (SELECT FROM due WHERE start_by <= (SELECT clock_timestamp())) AS late
 )
 SELECT l.queue, l.priority,
        (SELECT d.run_at FROM due d WHERE d.queue = l.queue AND d.priority = l.priority

@@ -72,9 +72,6 @@ WITH instant AS MATERIALIZED (
         WHERE $3::text <> 'put'
     ) AS n
     WHERE $3::text <> 'delete'
-), ruled AS (
-    INSERT INTO schedule_spec (schedule_id, version, spec)
-    SELECT id, version + 1, $10::text::jsonb -> 'spec' FROM held WHERE $3::text = 'put'
 ), given_up AS (
     UPDATE fire f SET reason = 'overlap'
     FROM held h

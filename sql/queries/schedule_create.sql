@@ -20,8 +20,5 @@ WITH instant AS MATERIALIZED (
     SELECT m.id, 1, i.now, false, $7::text::jsonb, $8::text, $9::text, $10::text, $11::smallint,
            $12::text, $13::bigint, $14::bigint, $15::int, $16::text::jsonb, $17::text::jsonb, $18::text::jsonb
     FROM made m, instant i
-), ruled AS (
-    INSERT INTO schedule_spec (schedule_id, version, spec)
-    SELECT id, 1, $7::text::jsonb -> 'spec' FROM made
 )
 SELECT 1 AS version FROM made;

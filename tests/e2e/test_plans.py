@@ -237,3 +237,19 @@ def test_finishes_stay_on_their_page(database):
     assert updated >= 40 * ROWS
     assert hot / updated >= 0.95, f"{hot} of {updated}"
     assert database.broken_invariants() == []
+
+
+def test_deadlines_that_lie_ahead_are_not_walked(database):
+    """A look at the lanes and at what is past its start_deadline steps over 350,000 of them."""
+    database.sql("UPDATE due SET start_by = run_at + interval '1 day' WHERE run_at > now() + interval '1 min'")
+    connection = session(database)
+    with connection.cursor() as cursor:
+        for name, arguments in (("lanes", ""), ("expire", f"('{OWNER}', 7, {ROWS})")):
+            cursor.execute(f"PREPARE {name} AS {statement(name)}")
+            cursor.execute("BEGIN")
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name}{arguments}")
+            plan = cursor.fetchone()[0][0]["Plan"]
+            cursor.execute("ROLLBACK")
+            check(plan)
+            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 800, json.dumps(plan)
+    connection.close()
