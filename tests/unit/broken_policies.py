@@ -51,8 +51,8 @@ def commands(build, target):
 
 
 def compiling(command, source, target):
-    """The build's own command, for another file; it says nothing of what it depends on."""
-    command = [word for word in command if word not in ("-MD",)]
+    """The build's own command, for another file; it says nothing of what it depends on, and may warn."""
+    command = [word for word in command if word not in ("-MD", "-Werror")]
     for option in ("-MQ", "-MF"):
         del command[command.index(option):command.index(option) + 2]
     command[command.index("-o") + 1] = target
