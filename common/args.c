@@ -61,6 +61,20 @@ void args_null(struct args *args)
     value(args, -1);
 }
 
+void args_nulls(struct args *args, int count)
+{
+    for (int i = 0; i < count; i++)
+        args_null(args);
+}
+
+void args_some(struct args *args, int64_t number)
+{
+    if (number)
+        args_int8(args, number);
+    else
+        args_null(args);
+}
+
 void args_bool(struct args *args, bool flag)
 {
     *value(args, 1) = flag;

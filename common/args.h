@@ -49,6 +49,8 @@ void args_reset(struct args *args);
 void args_free(struct args *args);
 
 void args_null(struct args *args);
+void args_nulls(struct args *args, int count);
+void args_some(struct args *args, int64_t value); /* int8; 0: null */
 void args_bool(struct args *args, bool value);
 void args_int2(struct args *args, int16_t value);
 void args_int4(struct args *args, int32_t value);

@@ -180,18 +180,12 @@ static void add_on_lost(struct args *args, const struct item *item)
 
 static void add_timeout(struct args *args, const struct item *item)
 {
-    if (item->command.task.timeout_ms)
-        args_int8(args, item->command.task.timeout_ms);
-    else
-        args_null(args);
+    args_some(args, item->command.task.timeout_ms);
 }
 
 static void add_start_deadline(struct args *args, const struct item *item)
 {
-    if (item->command.task.start_deadline_ms)
-        args_int8(args, item->command.task.start_deadline_ms);
-    else
-        args_null(args);
+    args_some(args, item->command.task.start_deadline_ms);
 }
 
 static void add_json(struct args *args, struct json_object *value)

@@ -73,7 +73,10 @@ static int size_of(struct json_object *value)
     return (int)size;
 }
 
-/* The definition, and what a run is made of: the last parameters of both statements. */
+#define PLACE_PARAMETERS 3
+#define DEFINITION_PARAMETERS 12
+
+/* The definition, and what a run is made of, in both statements. */
 static void add_definition(struct args *args, const struct schedule *schedule)
 {
     const struct task *task = &schedule->task;
@@ -85,14 +88,8 @@ static void add_definition(struct args *args, const struct schedule *schedule)
     args_text(args, task->queue);
     args_int2(args, (int16_t)task->priority);
     args_text(args, task->on_lost);
-    if (task->timeout_ms)
-        args_int8(args, task->timeout_ms);
-    else
-        args_null(args);
-    if (task->start_deadline_ms)
-        args_int8(args, task->start_deadline_ms);
-    else
-        args_null(args);
+    args_some(args, task->timeout_ms);
+    args_some(args, task->start_deadline_ms);
     args_int4(args, size_of(task->payload) + size_of(task->work));
     add_json(args, task->payload);
     add_json(args, task->work);
@@ -138,28 +135,47 @@ static void create(struct change *change)
     db_call(change->db, QUERY_SCHEDULE_CREATE, &args, on_written, change);
 }
 
+/* `place` NULL: not by a command. */
+static void add_change(struct args *args, const struct uuid *id, int64_t seq,
+                       const struct edit *edit, const struct change_place *place)
+{
+    args_uuid(args, id);
+    args_int8(args, seq);
+    args_text(args, edit_name(edit->action));
+    if (place)
+        add_place(args, place);
+    else
+        args_nulls(args, PLACE_PARAMETERS);
+    args_text(args, *edit->reason ? edit->reason : NULL);
+    if (edit->until_us)
+        args_time(args, edit->until_us);
+    else
+        args_null(args);
+    args_bool(args, edit->catch_up);
+    if (edit->action == EDIT_PUT)
+        add_definition(args, edit->schedule);
+    else
+        args_nulls(args, DEFINITION_PARAMETERS);
+    args_text(args, place ? place->cluster : NULL);
+}
+
 static void write_change(struct change *change, const struct uuid *id, int64_t seq)
 {
-    const struct edit *edit = change->edit;
     SCOPED(scoped_args) struct args args = ARGS_INIT;
 
-    args_uuid(&args, id);
-    args_int8(&args, seq);
-    args_text(&args, edit_name(edit->action));
-    add_place(&args, &change->place);
-    args_text(&args, *edit->reason ? edit->reason : NULL);
-    if (edit->until_us)
-        args_time(&args, edit->until_us);
-    else
-        args_null(&args);
-    args_bool(&args, edit->catch_up);
-    if (edit->action == EDIT_PUT)
-        add_definition(&args, edit->schedule);
-    else
-        for (int i = 0; i < 12; i++)
-            args_null(&args);
-    args_text(&args, change->place.cluster);
+    add_change(&args, id, seq, change->edit, &change->place);
     db_call(change->db, QUERY_SCHEDULE_CHANGE, &args, on_written, change);
+}
+
+void change_by_master(struct db *db, const struct uuid *id, int64_t seq, enum edit_action action,
+                      const char *reason, db_reply *reply, void *data)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+    struct edit edit = {.action = action};
+
+    snprintf(edit.reason, sizeof edit.reason, "%s", reason);
+    add_change(&args, id, seq, &edit, NULL);
+    db_call(db, QUERY_SCHEDULE_CHANGE, &args, reply, data);
 }
 
 /* --- Judging --------------------------------------------------------------------------------- */

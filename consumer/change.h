@@ -28,6 +28,13 @@ struct change_place {
 typedef void change_reply(void *data, enum change_outcome outcome, const char *code,
                           const char *detail, const struct fault *fault);
 
+/*
+ * A change that the master makes of itself, of a schedule as it has read it: a pause by failures,
+ * the end of a pause. The reply has no row where the schedule has moved meanwhile.
+ */
+void change_by_master(struct db *db, const struct uuid *id, int64_t seq, enum edit_action action,
+                      const char *reason, db_reply *reply, void *data);
+
 /* `edit` and `place->topic` must live until the reply. */
 void change_apply(struct db *db, const struct edit *edit, const struct change_place *place,
                   change_reply *reply, void *data);

@@ -7,6 +7,7 @@
 #include "common/metrics.h"
 #include "common/point.h"
 #include "consumer/cancel.h"
+#include "consumer/change.h"
 #include "consumer/definitions.h"
 #include "consumer/planned.h"
 
@@ -83,26 +84,12 @@ static void on_changed(void *data, const PGresult *rows, const struct fault *fau
         wake_in(plan, REFUSED_WAIT_US);
 }
 
-/* A pause by failures, or the end of one by its time: a change like a client's, without a command.
- */
-static void change(struct plan *plan, const struct planned *planned, const char *action,
+static void change(struct plan *plan, const struct planned *planned, enum edit_action action,
                    const char *reason)
 {
-    SCOPED(scoped_args) struct args args = ARGS_INIT;
-
-    args_uuid(&args, &planned->id);
-    args_int8(&args, planned->seq);
-    args_text(&args, action);
-    for (int i = 0; i < 3; i++)
-        args_null(&args); /* no place in Kafka */
-    args_text(&args, reason);
-    args_null(&args);
-    args_bool(&args, false);
-    for (int i = 0; i < 13; i++)
-        args_null(&args); /* no other definition, no cluster */
-    log_info(!strcmp(action, "pause") ? "schedule.paused" : "schedule.resumed",
-             "schedule=%s reason=%s", planned->name, LOG_VALUE(reason));
-    db_call(plan->work, QUERY_SCHEDULE_CHANGE, &args, on_changed, plan);
+    log_info(action == EDIT_PAUSE ? "schedule.paused" : "schedule.resumed", "schedule=%s reason=%s",
+             planned->name, LOG_VALUE(reason));
+    change_by_master(plan->work, &planned->id, planned->seq, action, reason, on_changed, plan);
 }
 
 static bool fails_too_often(struct plan *plan, const struct planned *planned, int most)
@@ -113,7 +100,7 @@ static bool fails_too_often(struct plan *plan, const struct planned *planned, in
         planned->row.until_us != DECIDE_NEVER)
         return false;
     snprintf(reason, sizeof reason, "%d runs failed in a row", planned->streak);
-    change(plan, planned, "pause", reason);
+    change(plan, planned, EDIT_PAUSE, reason);
     return true;
 }
 
@@ -135,7 +122,7 @@ static enum planned_outcome take_step(struct plan *plan, struct planned *planned
         return PLANNED_CHANGED;
     decide(step, &planned->row, definition->spec, &definition->policy, plan->seen.now_us, budget);
     if (step->resume) {
-        change(plan, planned, "resume", "the time of its pause is over");
+        change(plan, planned, EDIT_RESUME, "the time of its pause is over");
         return PLANNED_CHANGED;
     }
     for (int i = 0; i < step->count; i++)
