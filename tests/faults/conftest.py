@@ -24,6 +24,7 @@ ROWS = []
 
 def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=None, help="what all draws of the faults come from")
+    parser.addoption("--schedules", type=int, default=0, help="so many of every second go on beside each fault")
     parser.addoption("--table", default=None, help="also write the table there, as JSON")
 
 
@@ -74,7 +75,8 @@ def scenes(servers, own_postgres, request):
 
     def make(fault, on=None, settings=None, **options):
         cluster = Cluster(on or servers, fault, **{**SETTINGS, **(settings or {})})
-        scene = Scene(cluster, request.config.seed, fault, **options)
+        scene = Scene(cluster, request.config.seed, fault,
+                      schedules=request.config.getoption("--schedules"), **options)
         made.append(scene)
         return scene
 

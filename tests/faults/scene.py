@@ -14,6 +14,7 @@ import signal
 import time
 
 import checker
+import schedules
 from cluster import ENDED, TimeUp, build_dir, wait_until
 from load import Load, seeded
 from record import Attempt, Record, Task, boot_us, read_trace
@@ -38,13 +39,14 @@ class Row:
     other: int = 0
     rerun: int = 0
     fenced: int = 0
+    fires: int = 0
     gap_ms: float = 0
     seconds: float = 0
     note: str = ""
 
     COLUMNS = (("fault", "fault"), ("accepted", "accepted"), ("ran", "run"), ("lost", "lost"),
                ("doubled", "doubled"), ("early", "early"), ("other", "other findings"),
-               ("rerun", "run again (allowed)"), ("fenced", "fenced writes"),
+               ("rerun", "run again (allowed)"), ("fenced", "fenced writes"), ("fires", "fires of schedules"),
                ("gap_ms", "longest gap in dispatch, ms"), ("seconds", "seconds"), ("note", "note"))
 
     def cells(self):
@@ -64,9 +66,9 @@ def end_runs(trace):
 
 
 class Scene:
-    def __init__(self, cluster, seed, name, count=TASKS, seconds=SECONDS, **load):
+    def __init__(self, cluster, seed, name, count=TASKS, seconds=SECONDS, schedules=0, **load):
         self.cluster, self.rng = cluster, seeded(seed, name)
-        self.name, self.seed = name, seed
+        self.name, self.seed, self.schedules = name, seed, schedules
         self.trace = cluster.folder / "trace"
         self.record = Record(disturbed=set())
         self.row = Row(name)
@@ -156,6 +158,9 @@ class Scene:
         for node in nodes:
             node.wait_ready(60)
         self.master(60)
+        if self.schedules:
+            schedules.put_all(self.cluster, self.schedules)
+            schedules.wait_decided(self.cluster, 60)
 
     def close(self):
         with contextlib.ExitStack() as ends:
@@ -186,6 +191,11 @@ class Scene:
     def wait_all_ended(self):
         accepted = sum(asked.answer == "accepted" for asked in self.load.asked.values())
         try:
+            wait_until(lambda: self.cluster.value("SELECT count(*) FROM task WHERE schedule_id IS NULL") >= accepted,
+                       END_S, "all are stored", every=0.1)
+            if self.schedules:
+                schedules.wait_decided(self.cluster, END_S)
+                schedules.halt(self.cluster)
             self.cluster.wait_all_ended(accepted, END_S)
         except TimeUp as late:
             self.note(f"not all ended: {late}")
@@ -197,6 +207,7 @@ class Scene:
         attempts = collections.defaultdict(list)
         for task, token, node, outcome in self.cluster.sql(
                 "SELECT task_id::text, token, executor::text, outcome::text FROM attempt"
+                " WHERE task_id IN (SELECT id FROM task WHERE schedule_id IS NULL)"
                 " ORDER BY task_id, token"):
             attempts[task].append(Attempt(token, node, outcome))
         record.tasks = {identity: Task(identity, state, attempts[identity])
@@ -204,6 +215,9 @@ class Scene:
         record.dead = {row[0] for row in self.cluster.sql(
             "SELECT id::text FROM node WHERE dead_at IS NOT NULL")}
         record.broken = self.cluster.broken_invariants()
+        if self.schedules:
+            record.broken += schedules.broken(self.cluster, self.schedules)
+            self.row.fires = schedules.decided(self.cluster)
         self.name_targets()
         for node in self.cluster.nodes:
             if node.running:
@@ -212,17 +226,18 @@ class Scene:
             self.fenced[node.name] = max(self.fenced[node.name], len(node.lines(r"event=\w+\.fenced")))
 
     def states(self):
-        """What the API says of each task; it must be what the view says."""
+        """What the API says of each task that was asked for; it must be what the view says."""
         states, cursor = {}, ""
         while True:
             answer = self.cluster.front.get(f"/api/v1/tasks?limit=500{cursor}", timeout=30)
             assert answer.status == 200, answer
             page = answer.json()
-            states.update((item["id"], item["state"]) for item in page["items"])
+            states.update((item["id"], item["state"]) for item in page["items"] if "schedule" not in item)
             if not page.get("next_cursor"):
                 break
             cursor = f"&cursor={page['next_cursor']}"
-        rows = dict(self.cluster.sql("SELECT task_id::text, state FROM task_state"))
+        rows = dict(self.cluster.sql("SELECT task_id::text, state FROM task_state"
+                                     " WHERE task_id IN (SELECT id FROM task WHERE schedule_id IS NULL)"))
         for identity in set(states) ^ set(rows) | {i for i in states if rows.get(i) != states[i]}:
             self.record.broken.append(("the API and the database differ", identity,
                                        states.get(identity), rows.get(identity)))
