@@ -84,6 +84,24 @@ void answer_parameter(struct web_request *request, enum problem problem, const c
     problem_reply_json(request, problem, body);
 }
 
+bool answer_read_count(int *ret, struct web_request *request, const char *name, int most)
+{
+    const char *text = web_query(request, name);
+    char detail[64], *end;
+    long number;
+
+    if (!text)
+        return true;
+    number = strtol(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && number >= 1 && number <= most) {
+        *ret = (int)number;
+        return true;
+    }
+    snprintf(detail, sizeof detail, "must be from 1 to %d", most);
+    answer_parameter(request, PROBLEM_INVALID_PARAMETER, name, detail);
+    return false;
+}
+
 struct known {
     const char *const *names;
     size_t count;

@@ -27,6 +27,9 @@ bool answer_knows_parameters(struct web_request *request, const char *const *nam
 void answer_parameter(struct web_request *request, enum problem problem, const char *parameter,
                       const char *detail);
 
+/* A query parameter from 1 to `most`. *ret is untouched where there is none; false: answered. */
+bool answer_read_count(int *ret, struct web_request *request, const char *name, int most);
+
 /* The path's {id}; false, and the request is answered 404, where it is no UUID. */
 bool answer_read_id(struct uuid *ret, struct web_request *request);
 

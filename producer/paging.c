@@ -12,17 +12,7 @@ bool paging_refuse(struct web_request *request, const char *parameter, const cha
 
 bool paging_read_limit(int *ret, struct web_request *request)
 {
-    const char *text = web_query(request, "limit");
-    char *end;
-    long number;
-
-    if (!text)
-        return true;
-    number = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || number < 1 || number > PAGING_LIMIT_MOST)
-        return paging_refuse(request, "limit", "must be from 1 to 500");
-    *ret = (int)number;
-    return true;
+    return answer_read_count(ret, request, "limit", PAGING_LIMIT_MOST);
 }
 
 static bool add_parameter(void *data, const char *name, const char *value)

@@ -35,23 +35,6 @@ static void answer_upcoming(struct schedule_asked *asked, struct schedule *sched
     answer_json(asked->request, 200, body);
 }
 
-static bool read_count(int *ret, struct web_request *request)
-{
-    const char *text = web_query(request, "count");
-    char *end;
-    long number;
-
-    if (!text)
-        return true;
-    number = strtol(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && !*end && number >= 1 && number <= COUNT_MOST) {
-        *ret = (int)number;
-        return true;
-    }
-    answer_parameter(request, PROBLEM_INVALID_PARAMETER, "count", "must be from 1 to 1000");
-    return false;
-}
-
 static bool read_instant(int64_t *ret, struct web_request *request, const char *name)
 {
     const char *text = web_query(request, name);
@@ -70,7 +53,8 @@ void schedule_upcoming(struct web_request *request, void *data)
     struct span span = {.from_us = INT64_MIN, .until_us = INT64_MAX, .count = COUNT_USUAL};
 
     if (!answer_knows_parameters(request, known, COUNT(known)) ||
-        !schedule_read_name(asked.name, request) || !read_count(&span.count, request) ||
+        !schedule_read_name(asked.name, request) ||
+        !answer_read_count(&span.count, request, "count", COUNT_MOST) ||
         !read_instant(&span.from_us, request, "from") ||
         !read_instant(&span.until_us, request, "until") || !answer_has_database(data, request))
         return;

@@ -10,6 +10,7 @@ what did not happen. Whatever was started is ended by `close`, by pid, however a
 
 import concurrent.futures
 import ctypes
+import errno
 import http.client
 import json
 import os
@@ -48,6 +49,14 @@ def wait_until(condition, seconds=10.0, what="the condition", every=0.02):
 
 
 GIVEN_PORTS = set()
+
+
+def open_gate(gate):
+    """Lets whoever reads that FIFO at this moment go on; there need not be anybody."""
+    try:
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error:
+        assert error.errno == errno.ENXIO
 
 
 def free_port():

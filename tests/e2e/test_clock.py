@@ -1,24 +1,20 @@
 """Node clocks may be hours wrong, and jump: the database's clock decides."""
 
-import os
-import struct
-
 import pytest
 
-from cluster import build_dir, wait_until
+from cluster import wait_until
+from wrong_clock import Clock, off_by
 
 
-def off_by(node, seconds):
-    """The node's wall clock is off; boot and monotonic clocks are left alone."""
-    node.environment.update({"LD_PRELOAD": str(build_dir() / "tests" / "harness" / "wrong_clock.so"),
-                             "TEST_CLOCK_OFF": seconds})
+def start(node, environment):
+    node.environment.update(environment)
     return node.start()
 
 
 @pytest.mark.parametrize("offset", ["+3600", "-3600"])
 def test_an_hour_off(new_cluster, offset):
     cluster = new_cluster()
-    nodes = [off_by(cluster.node(role), offset)
+    nodes = [start(cluster.node(role), off_by(offset))
              for role in ("consumer", "consumer", "producer", "executor")]
     for node in nodes:
         node.wait_ready(60)
@@ -38,23 +34,12 @@ def test_an_hour_off(new_cluster, offset):
     assert cluster.broken_invariants() == []
 
 
-def jump(path, seconds):
-    """In place, as the nodes have the file mapped."""
-    with open(path, "r+b") as file:
-        file.write(struct.pack("q", seconds))
-
-
 def test_fires_while_clocks_jump_an_hour(new_cluster, tmp_path):
     """Forth, back, and to the other side, of all nodes at once: every second is decided once, and on time."""
     cluster = new_cluster()
-    path = tmp_path / "off"
-    path.write_bytes(struct.pack("q", 0))
-    nodes = []
-    for role in ("consumer", "consumer", "producer", "executor"):
-        node = cluster.node(role)
-        node.environment.update({"LD_PRELOAD": str(build_dir() / "tests" / "harness" / "wrong_clock.so"),
-                                 "TEST_CLOCK_FILE": os.fspath(path)})
-        nodes.append(node.start())
+    clock = Clock(tmp_path / "off")
+    nodes = [start(cluster.node(role), clock.environment())
+             for role in ("consumer", "consumer", "producer", "executor")]
     for node in nodes:
         node.wait_ready(60)
     answer = cluster.front.request("PUT", "/api/v1/schedules/tick", {
@@ -64,7 +49,7 @@ def test_fires_while_clocks_jump_an_hour(new_cluster, tmp_path):
            " AND a.outcome = 'succeeded'"
     for seconds in (3600, 0, -3600, 0):
         before = cluster.value(runs)
-        jump(path, seconds)
+        clock.step(seconds)
         wait_until(lambda: cluster.value(runs) >= before + 4, 20, "it goes on")
     late, apart = cluster.sql(
         "SELECT max(extract(epoch FROM a.started_at - t.fire_at)), count(DISTINCT t.fire_at) = count(*)"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cluster import wait_until
+from cluster import open_gate, wait_until
 
 CLUSTER = {"lease": "2s", "resolve": "500ms", "heartbeat": "200ms", "alive": "1s", "executor_lease": "6s",
            "poll": "200ms", "executor_slots": "1"}
@@ -81,13 +81,6 @@ def test_a_lost_executor(cluster, gate, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def open_gate(gate):
-    try:
-        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        pass  # nobody reads
-
-
 def test_fires_of_a_schedule(cluster):
     """Nobody there for longer than the deadline: those fires are no tasks, and on record."""
     answer = cluster.front.request("PUT", "/api/v1/schedules/brief", {
@@ -98,7 +91,7 @@ def test_fires_of_a_schedule(cluster):
               " coalesce(sum(f.count) FILTER (WHERE f.reason = 'start_deadline'), 0), sum(f.count)"
               " FROM fire f JOIN schedule s ON s.id = f.schedule_id WHERE s.name = 'brief'")
     wait_until(lambda: cluster.sql(counts)[0][0] >= 2, 20, "it runs")
-    consumers = [node for node in cluster.nodes if node.role == "consumer"]
+    consumers = cluster.of("consumer")
     for consumer in consumers:
         consumer.kill()
     at = cluster.value("SELECT now()")

@@ -1,11 +1,10 @@
 """Every fire is accounted for: masters die, everybody is away, runs overlap and fail."""
 
-import errno
 import os
 
 import pytest
 
-from cluster import wait_until
+from cluster import open_gate, wait_until
 
 CLUSTER = {"lease": "2s", "resolve": "500ms", "heartbeat": "500ms", "alive": "2s", "executor_lease": "8s"}
 LOG = {"type": "log", "payload": {}}
@@ -74,7 +73,7 @@ def test_misfires_hold_to_the_row(cluster):
     put(cluster, "window", {"every": "PT1S"}, misfire="fire_all", catch_up_window="PT4S", overlap="allow_all")
     names = ("once", "all", "none", "window")
     wait_until(lambda: all(runs_of(cluster, name) >= 2 for name in names), 20, "all run")
-    consumers = [node for node in cluster.nodes if node.role == "consumer"]
+    consumers = cluster.of("consumer")
     for node in consumers:
         node.kill()
     before = {name: runs_of(cluster, name) for name in names}
@@ -107,7 +106,7 @@ def test_ten_minutes_away(cluster):
     for name, misfire in policies.items():
         put(cluster, name, {"every": "PT1S"}, misfire=misfire, grace="PT2S", overlap="allow_all")
     wait_until(lambda: all(runs_of(cluster, name) >= 2 for name in policies), 20, "all run")
-    consumers = [node for node in cluster.nodes if node.role == "consumer"]
+    consumers = cluster.of("consumer")
     for node in consumers:
         node.kill()
     # As if that had been ten minutes ago, and what ran since had not: those fires come again.
@@ -156,14 +155,6 @@ def counts(cluster, name):
         " count(*) FILTER (WHERE EXISTS (SELECT FROM attempt a WHERE a.task_id = f.task_id AND a.started_at IS NOT NULL"
         " AND a.outcome IS NULL)), count(*) FILTER (WHERE EXISTS (SELECT FROM task_end e WHERE e.task_id = f.task_id"
         " AND e.state = 'cancelled')) FROM fire f JOIN schedule s ON s.id = f.schedule_id WHERE s.name = %s", name)[0]))
-
-
-def open_gate(gate):
-    """Ends whoever reads it at this moment."""
-    try:
-        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError as error:
-        assert error.errno == errno.ENXIO  # nobody reads
 
 
 # What is seen while no run ends by itself, and what may stand in the ledger at the end.

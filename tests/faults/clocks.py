@@ -1,32 +1,10 @@
 """Clocks that lie: those of nodes, which decide nothing, and the database's own."""
 
-import os
-import struct
 import time
 
-from cluster import build_dir, wait_until
+from cluster import wait_until
 from record import boot_us
-
-
-def shim():
-    return str(build_dir() / "tests" / "harness" / "wrong_clock.so")
-
-
-class Clock:
-    """A wall clock that is off by what a file says, from that moment on."""
-
-    def __init__(self, path):
-        self.path = path
-        self.step(0)
-
-    def step(self, seconds):
-        # In place: processes have it mapped.
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        os.pwrite(fd, struct.pack("q", seconds), 0)
-        os.close(fd)
-
-    def environment(self):
-        return {"LD_PRELOAD": shim(), "TEST_CLOCK_FILE": str(self.path)}
+from wrong_clock import Clock
 
 
 def node_clocks(scene):

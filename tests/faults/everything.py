@@ -8,9 +8,9 @@ import time
 import psycopg2
 
 from cluster import proper_of
-from clocks import Clock
 from kafka import KAFKA_START_S
 from network import one_of_each_behind_a_link
+from wrong_clock import Clock
 
 
 def any_of(scene, role):

@@ -17,6 +17,7 @@ import kafka
 import masters
 import network
 from replica import Pair
+from wrong_clock import Clock
 
 # The number is the fault's in docs/reliability.md; those that are not long run in every ./check.
 FAULTS = [
@@ -80,7 +81,7 @@ def test_11_step_of_the_database_clock(scenes, own_postgres):
 
     def stepping(folder):
         nonlocal clock
-        clock = clocks.Clock(folder / "clock")
+        clock = Clock(folder / "clock")
         return clock.environment()
 
     own = own_postgres(stepping)
