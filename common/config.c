@@ -106,6 +106,8 @@ static const struct setting settings[] = {
      "tasks that one statement stores or dispatches"},
     {"ROTA_RETENTION", C, KIND_DURATION, FIELD(retention_ms), "30d", DAY, 3650 * DAY, NULL,
      "ended tasks leave the database after this time"},
+    {"ROTA_LOST_ATTEMPTS", C, KIND_COUNT, FIELD(lost_attempts), "10", 1, 1000, NULL,
+     "a task that loses its executor each time has failed after so many attempts"},
     {"ROTA_SHUTDOWN_TIMEOUT", P | C | E, KIND_DURATION, FIELD(shutdown_ms), "25s", SECOND, HOUR,
      NULL, "how long a clean stop may take"},
     {"ROTA_EXECUTOR_SLOTS", E, KIND_COUNT, FIELD(executor_slots), "16", 1, 10000, NULL,

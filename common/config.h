@@ -47,6 +47,7 @@ struct config {
     int64_t poll_ms; /* the net under timers and notifications */
     int64_t batch;   /* tasks stored or dispatched by one statement */
     int64_t retention_ms;
+    int64_t lost_attempts;
     int64_t shutdown_ms;
 
     int64_t executor_slots, executor_window;

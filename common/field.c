@@ -172,6 +172,18 @@ bool field_int(int64_t *ret, const struct field *at, struct json_object *value, 
     return true;
 }
 
+bool field_share(double *ret, const struct field *at, struct json_object *value)
+{
+    double share = json_object_get_double(value);
+
+    if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
+        return field_refuse(at, "must be a number");
+    if (!(share >= 0 && share <= 1))
+        return field_refuse(at, "must be from 0 to 1");
+    *ret = share;
+    return true;
+}
+
 bool field_instant(int64_t *ret_us, const struct field *at, struct json_object *value)
 {
     struct fault fault;

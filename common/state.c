@@ -38,12 +38,15 @@ static const struct {
     {STATE_ASSIGNED, STATE_FAILED, "start and end are reported together"},
     {STATE_ASSIGNED, STATE_CANCELLED, "it is cancelled before it starts"},
     {STATE_ASSIGNED, STATE_SCHEDULED, "handed back, or its executor is lost: costs no attempt"},
-    {STATE_ASSIGNED, STATE_RETRYING, "the same, where an earlier attempt is spent"},
+    {STATE_ASSIGNED, STATE_RETRYING,
+     "start and failure are reported together; or the same as above, where an earlier attempt is "
+     "spent"},
     {STATE_RUNNING, STATE_SUCCEEDED, "the attempt succeeded"},
     {STATE_RUNNING, STATE_FAILED,
      "the attempt failed or timed out, or its executor is lost and on_lost is fail"},
     {STATE_RUNNING, STATE_CANCELLED, "the executor stopped it because it was asked to"},
-    {STATE_RUNNING, STATE_RETRYING, "its executor is lost and on_lost is retry"},
+    {STATE_RUNNING, STATE_RETRYING,
+     "the attempt failed and is to be retried, or its executor is lost"},
     {STATE_RETRYING, STATE_ASSIGNED, "the master hands it over again"},
     {STATE_RETRYING, STATE_CANCELLED, "it is cancelled before it is handed over"},
 };

@@ -7,6 +7,7 @@
 #include "common/line.h"
 #include "common/mem.h"
 #include "common/part.h"
+#include "common/retry.h"
 
 #include <ctype.h>
 
@@ -41,7 +42,7 @@ struct reading {
     bool has_type, has_id, has_run_at, has_delay, has_created_at;
     bool type_was_given, run_at_was_given, delay_was_given;
     int64_t delay_ms;
-    struct json_object *parts[TASK_TYPE_COUNT], *work;
+    struct json_object *parts[TASK_TYPE_COUNT], *work, *retry;
 };
 
 /* --- Fields of both -------------------------------------------------------------------------- */
@@ -241,6 +242,14 @@ static void read_start_deadline(void *data, struct json_object *value, const str
     field_duration(&reading->task.start_deadline_ms, at, value, 1, TASK_DELAY_MOST_MS);
 }
 
+static void read_retry(void *data, struct json_object *value, const struct field *at)
+{
+    struct reading *reading = data;
+
+    (void)at;
+    reading->retry = value; /* which ends there are shows the type, which may stand behind it */
+}
+
 #define READ_PART(function, type)                                                                  \
     static void function(void *data, struct json_object *value, const struct field *at)            \
     {                                                                                              \
@@ -264,6 +273,7 @@ static const struct field_row request_rows[] = {
     {"tags", read_tags},           {"timeout", read_timeout},
     {"on_lost", read_on_lost},     {"name", read_name},
     {"idempotency_key", read_key}, {"start_deadline", read_start_deadline},
+    {"retry", read_retry},
 };
 
 /* Every type but log needs its part, and none takes that of another. */
@@ -281,6 +291,16 @@ static void take_part(struct reading *reading)
         else if (i == (int)type && type != TASK_LOG)
             field_refuse(&at, "is required for type %s", types[type]);
     }
+}
+
+static void take_retry(struct reading *reading)
+{
+    struct field at = field_member(&reading->whole, "retry");
+    struct retry retry;
+
+    if (reading->retry &&
+        retry_read(&retry, reading->retry, types[reading->task.type], &at, reading->strict))
+        reading->task.retry = retry_json(&retry);
 }
 
 static void take_run_at(struct reading *reading, int64_t now_us)
@@ -372,6 +392,7 @@ static bool give(struct task *ret, struct reading *reading, struct json_object *
 {
     if (reading->whole.problems->count) {
         json_object_put(reading->work);
+        json_object_put(reading->task.retry);
         free(reading->task.key);
         return false;
     }
@@ -404,6 +425,8 @@ bool task_read(struct task *ret, struct json_object *object, const char *header_
     need_type(&reading);
     if (reading.has_type)
         take_part(&reading);
+    if (reading.has_type)
+        take_retry(&reading);
     take_run_at(&reading, now_us);
     if (reading.task.key && !problems->count)
         take_fingerprint(&reading, object);
@@ -428,6 +451,7 @@ static const struct field_row template_rows[] = {
     {"on_lost", read_on_lost},
     {"name", read_name},
     {"start_deadline", read_start_deadline},
+    {"retry", read_retry},
 };
 
 bool task_read_template(struct task *ret, struct json_object *object, bool strict,
@@ -442,6 +466,8 @@ bool task_read_template(struct task *ret, struct json_object *object, bool stric
     need_type(&reading);
     if (reading.has_type)
         take_part(&reading);
+    if (reading.has_type)
+        take_retry(&reading);
     return give(ret, &reading, object);
 }
 
@@ -472,6 +498,7 @@ struct json_object *task_template(const struct task *task)
         put_text(to, "timeout", duration_write(text, task->timeout_ms));
     if (task->start_deadline_ms)
         put_text(to, "start_deadline", duration_write(text, task->start_deadline_ms));
+    put_value(to, "retry", task->retry);
     put_value(to, "payload", task->payload);
     put_value(to, "tags", task->tags);
     put_value(to, type, json_object_object_get(task->source, type));
@@ -595,6 +622,7 @@ char *task_command(const struct task *task, size_t *ret_size)
     if (task->start_deadline_ms)
         g_string_append_printf(to, ",\"start_deadline_ms\":%lld",
                                (long long)task->start_deadline_ms);
+    add_value(to, "retry", task->retry);
     add_value(to, "payload", task->payload);
     add_value(to, "work", task->work);
     add_value(to, "tags", task->tags);
@@ -678,6 +706,7 @@ static const struct field_row command_rows[] = {
     {"on_lost", read_on_lost},
     {"timeout_ms", read_timeout_ms},
     {"start_deadline_ms", read_start_deadline_ms},
+    {"retry", read_retry},
     {"payload", read_payload},
     {"work", read_work},
     {"tags", read_tags},
@@ -718,6 +747,8 @@ bool task_read_command(struct task *ret, struct json_object *object, struct prob
     need(&reading, "created_at", reading.has_created_at);
     if (reading.has_type)
         take_work(&reading);
+    if (reading.has_type)
+        take_retry(&reading);
     if (reading.has_id)
         ret->id = reading.task.id;
     return give(ret, &reading, object);
@@ -725,6 +756,7 @@ bool task_read_command(struct task *ret, struct json_object *object, struct prob
 
 void task_done(struct task *task)
 {
+    json_object_put(task->retry);
     json_object_put(task->payload);
     json_object_put(task->work);
     json_object_put(task->tags);

@@ -34,7 +34,8 @@ enum task_type { TASK_LOG, TASK_SHELL, TASK_HTTP, TASK_KAFKA, TASK_TYPE_COUNT };
 const char *task_type_name(enum task_type type);
 bool task_type_read(enum task_type *ret, const char *name);
 
-/* name and queue belong to source; payload, work and tags are references of the task's own. */
+/* name and queue belong to source; retry, payload, work and tags are references of the task's own.
+ */
 struct task {
     struct uuid id;
     enum task_type type;
@@ -46,6 +47,7 @@ struct task {
     const char *on_lost;                       /* retry, fail */
     int64_t timeout_ms;                        /* 0: the executor's default */
     int64_t start_deadline_ms;                 /* after run_at; 0: none */
+    struct json_object *retry;                 /* in full (retry.h); NULL: one attempt */
     struct json_object *payload, *work, *tags; /* NULL: none */
     char *key;                                 /* idempotency key, NULL: none */
     uint8_t fingerprint[DIGEST_SIZE];          /* where has_fingerprint */

@@ -196,6 +196,11 @@ static void add_json(struct args *args, struct json_object *value)
     args_bytes(args, text, size);
 }
 
+static void add_retry(struct args *args, const struct item *item)
+{
+    add_json(args, item->command.task.retry);
+}
+
 static void add_payload(struct args *args, const struct item *item)
 {
     add_json(args, item->command.task.payload);
@@ -252,29 +257,18 @@ static const struct column {
     enum args_type type;
     void (*add)(struct args *args, const struct item *item);
 } columns[] = {
-    {ITEM_TASK, ARGS_INT4, add_slot},
-    {ITEM_TASK, ARGS_INT8, add_position},
-    {ITEM_TASK, ARGS_UUID, add_id},
-    {ITEM_TASK, ARGS_TEXT, add_type},
-    {ITEM_TASK, ARGS_TEXT, add_name},
-    {ITEM_TASK, ARGS_TEXT, add_queue},
-    {ITEM_TASK, ARGS_INT2, add_priority},
-    {ITEM_TASK, ARGS_TIME, add_run_at},
-    {ITEM_TASK, ARGS_TIME, add_created_at},
-    {ITEM_TASK, ARGS_TEXT, add_on_lost},
-    {ITEM_TASK, ARGS_INT8, add_timeout},
-    {ITEM_TASK, ARGS_INT8, add_start_deadline},
-    {ITEM_TASK, ARGS_TEXT, add_payload},
-    {ITEM_TASK, ARGS_TEXT, add_work},
-    {ITEM_TASK, ARGS_TEXT, add_tags},
-    {ITEM_TASK, ARGS_BYTEA, add_fingerprint},
-    {ITEM_REJECTED, ARGS_INT4, add_slot},
-    {ITEM_REJECTED, ARGS_INT8, add_position},
-    {ITEM_REJECTED, ARGS_UUID, add_refused_id},
-    {ITEM_REJECTED, ARGS_TEXT, add_code},
-    {ITEM_REJECTED, ARGS_TEXT, add_detail},
-    {ITEM_REJECTED, ARGS_BYTEA, add_key},
-    {ITEM_REJECTED, ARGS_BYTEA, add_bytes},
+    {ITEM_TASK, ARGS_INT4, add_slot},         {ITEM_TASK, ARGS_INT8, add_position},
+    {ITEM_TASK, ARGS_UUID, add_id},           {ITEM_TASK, ARGS_TEXT, add_type},
+    {ITEM_TASK, ARGS_TEXT, add_name},         {ITEM_TASK, ARGS_TEXT, add_queue},
+    {ITEM_TASK, ARGS_INT2, add_priority},     {ITEM_TASK, ARGS_TIME, add_run_at},
+    {ITEM_TASK, ARGS_TIME, add_created_at},   {ITEM_TASK, ARGS_TEXT, add_on_lost},
+    {ITEM_TASK, ARGS_INT8, add_timeout},      {ITEM_TASK, ARGS_INT8, add_start_deadline},
+    {ITEM_TASK, ARGS_TEXT, add_retry},        {ITEM_TASK, ARGS_TEXT, add_payload},
+    {ITEM_TASK, ARGS_TEXT, add_work},         {ITEM_TASK, ARGS_TEXT, add_tags},
+    {ITEM_TASK, ARGS_BYTEA, add_fingerprint}, {ITEM_REJECTED, ARGS_INT4, add_slot},
+    {ITEM_REJECTED, ARGS_INT8, add_position}, {ITEM_REJECTED, ARGS_UUID, add_refused_id},
+    {ITEM_REJECTED, ARGS_TEXT, add_code},     {ITEM_REJECTED, ARGS_TEXT, add_detail},
+    {ITEM_REJECTED, ARGS_BYTEA, add_key},     {ITEM_REJECTED, ARGS_BYTEA, add_bytes},
 };
 
 static int by_name(const void *one, const void *other)

@@ -74,7 +74,7 @@ static int size_of(struct json_object *value)
 }
 
 #define PLACE_PARAMETERS 3
-#define DEFINITION_PARAMETERS 12
+#define DEFINITION_PARAMETERS 13
 
 /* The definition, and what a run is made of, in both statements. */
 static void add_definition(struct args *args, const struct schedule *schedule)
@@ -90,6 +90,7 @@ static void add_definition(struct args *args, const struct schedule *schedule)
     args_text(args, task->on_lost);
     args_some(args, task->timeout_ms);
     args_some(args, task->start_deadline_ms);
+    add_json(args, task->retry);
     args_int4(args, size_of(task->payload) + size_of(task->work));
     add_json(args, task->payload);
     add_json(args, task->work);

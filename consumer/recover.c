@@ -223,6 +223,7 @@ static void sweep(struct recover *recover, struct watched *node)
     args_int8(&args, node->has_strays ? node->stray_from : node->low);
     args_int4(&args, SWEEP_MOST);
     args_int8(&args, node->has_strays ? node->stray_upto : INT64_MAX);
+    args_int4(&args, (int32_t)recover->config->lost_attempts);
     recover->sweeping = node->id;
     ask(recover);
     POINT(RECOVER_SENDING);

@@ -5,8 +5,8 @@
 
 void attempt_keep(struct attempt *attempt)
 {
-    const char **texts[] = {&attempt->texts.type, &attempt->texts.queue, &attempt->texts.name,
-                            &attempt->texts.payload, &attempt->texts.work};
+    const char **texts[] = {&attempt->texts.type,    &attempt->texts.queue, &attempt->texts.name,
+                            &attempt->texts.payload, &attempt->texts.work,  &attempt->texts.retry};
     size_t size = 0;
     char *at;
 

@@ -40,7 +40,7 @@ struct work_type;
 
 /* NULL where there is none. They belong to the inbox rows until attempt_keep. */
 struct attempt_texts {
-    const char *type, *queue, *name, *payload, *work;
+    const char *type, *queue, *name, *payload, *work, *retry;
 };
 
 struct attempt {
@@ -50,7 +50,7 @@ struct attempt {
     int32_t token;
     enum attempt_stage stage;
     enum attempt_stop stop;
-    bool asks;     /* its start is on record before it starts: on_lost fail, or a start_deadline */
+    bool asks;     /* its start is on record before it starts */
     bool admitted; /* has started, or may have */
     const struct work_type *type;
     struct attempt_texts texts;
@@ -58,6 +58,7 @@ struct attempt {
     size_t kept_size; /* counted in the executor's kept_bytes */
     int64_t run_at_us, timeout_ms;
     int64_t start_by_us;             /* INT64_MIN: at any time */
+    int spent;                       /* attempts before it that cost one */
     int64_t started_us, finished_us; /* the database's clock; 0: not yet */
     int64_t started_boot_us;
     sd_event_source *limit;
@@ -67,8 +68,10 @@ struct attempt {
     bool has_exit_code;
     int exit_code;
     char *error;
-    int refusals;  /* of its report */
-    bool accepted; /* its report */
+    int64_t after_ms; /* what the target asked to wait, 0: nothing */
+    int64_t again_ms; /* until the next attempt, 0: there is none */
+    int refusals;     /* of its report */
+    bool accepted;    /* its report */
 
     TAILQ_ENTRY(attempt) held;   /* the ledger, by inbox number */
     TAILQ_ENTRY(attempt) queued; /* one of: waiting for a slot, for its start, to be reported */

@@ -42,25 +42,39 @@ enum {
     TIMEOUT,
     PAYLOAD,
     WORK,
-    START_BY
+    START_BY,
+    RETRY,
+    SPENT
 };
+
+/*
+ * Its start is on record before it starts: where it may not start twice, or not too late, and where
+ * it was handed back before, which an executor that it ended at once may have done for it.
+ */
+static bool asks(const PGresult *rows, int row)
+{
+    const char *on_lost = rows_text(rows, row, ON_LOST);
+
+    return (on_lost && !strcmp(on_lost, "fail")) || !rows_is_null(rows, row, START_BY) ||
+           rows_int(rows, row, TOKEN) - 1 > rows_int(rows, row, SPENT);
+}
 
 static struct attempt *read_attempt(struct executor *executor, const PGresult *rows, int row)
 {
-    const char *on_lost = rows_text(rows, row, ON_LOST);
     int64_t timeout_ms = rows_int(rows, row, TIMEOUT);
 
-    return mem_new(
-        struct attempt, .executor = executor, .inbox = rows_int(rows, row, INBOX),
-        .task = rows_uuid(rows, row, TASK), .token = (int32_t)rows_int(rows, row, TOKEN),
-        .asks = (on_lost && !strcmp(on_lost, "fail")) || !rows_is_null(rows, row, START_BY),
-        .run_at_us = rows_time(rows, row, RUN_AT), .start_by_us = rows_time(rows, row, START_BY),
-        .timeout_ms = timeout_ms > 0 ? timeout_ms : executor->config->task_timeout_ms,
-        .texts = {.type = rows_text(rows, row, TYPE),
-                  .queue = rows_text(rows, row, QUEUE),
-                  .name = rows_text(rows, row, NAME),
-                  .payload = rows_text(rows, row, PAYLOAD),
-                  .work = rows_text(rows, row, WORK)});
+    return mem_new(struct attempt, .executor = executor, .inbox = rows_int(rows, row, INBOX),
+                   .task = rows_uuid(rows, row, TASK), .token = (int32_t)rows_int(rows, row, TOKEN),
+                   .asks = asks(rows, row), .run_at_us = rows_time(rows, row, RUN_AT),
+                   .start_by_us = rows_time(rows, row, START_BY),
+                   .spent = (int)rows_int(rows, row, SPENT),
+                   .timeout_ms = timeout_ms > 0 ? timeout_ms : executor->config->task_timeout_ms,
+                   .texts = {.type = rows_text(rows, row, TYPE),
+                             .queue = rows_text(rows, row, QUEUE),
+                             .name = rows_text(rows, row, NAME),
+                             .payload = rows_text(rows, row, PAYLOAD),
+                             .work = rows_text(rows, row, WORK),
+                             .retry = rows_text(rows, row, RETRY)});
 }
 
 /* It is held; or its end was accepted and is lost again: then that is reported once more. */

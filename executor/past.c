@@ -100,6 +100,7 @@ void past_add(struct past *past, const struct attempt *attempt, int64_t now_us)
                                                 .outcome = attempt->outcome,
                                                 .has_exit_code = attempt->has_exit_code,
                                                 .exit_code = attempt->exit_code,
+                                                .again_ms = (int32_t)attempt->again_ms,
                                                 .started_us = attempt->started_us,
                                                 .finished_us = attempt->finished_us,
                                                 .accepted_us = now_us,

@@ -25,6 +25,7 @@ struct past_report {
     enum outcome outcome;
     bool has_exit_code;
     int exit_code;
+    int32_t again_ms;
     int64_t started_us, finished_us; /* the database's clock */
     int64_t accepted_us;             /* boot clock */
     char *error;                     /* NULL: none */

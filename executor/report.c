@@ -37,6 +37,7 @@ struct report {
 struct batch {
     struct report *report;
     int64_t asked_us;
+    bool again_soon; /* one of them is followed by another attempt before the master would look */
     size_t count;
     struct attempt *attempts[BATCH_MOST];
 };
@@ -284,6 +285,19 @@ static void drop_accepted(struct batch *batch, const PGresult *rows)
     batch->count = kept;
 }
 
+/* In a transaction of its own, as the commit of a notice waits for those of all others. */
+static void tell_master(struct report *report)
+{
+    struct args *args = &report->args;
+
+    args_reset(args);
+    args_array(args, ARGS_TEXT);
+    args_text(args, "rota_due");
+    args_array_end(args);
+    args_text(args, "*");
+    db_call(report->executor->db, QUERY_NOTIFY, args, NULL, NULL);
+}
+
 /* accepted: inbox numbers; woken; now. */
 static void on_finished(void *data, const PGresult *rows, const struct fault *fault)
 {
@@ -296,6 +310,8 @@ static void on_finished(void *data, const PGresult *rows, const struct fault *fa
     }
     POINT(FINISH_COMMITTED);
     clock_heard(rows_time(rows, 0, 2), batch->asked_us, clock_boot_us());
+    if (batch->again_soon)
+        tell_master(report);
     drop_accepted(batch, rows);
     if (report->one_by_one && !report->queued)
         report->one_by_one = false;
@@ -348,6 +364,11 @@ static void add_error(struct args *args, const struct attempt *attempt)
     args_text(args, error_of(attempt));
 }
 
+static void add_again(struct args *args, const struct attempt *attempt)
+{
+    args_some(args, attempt->again_ms);
+}
+
 static bool has_exit_code(const struct attempt *attempt)
 {
     return attempt->has_exit_code;
@@ -358,16 +379,23 @@ static bool has_error(const struct attempt *attempt)
     return attempt->error != NULL;
 }
 
-/* $5 to $9 of finish.sql; null in place of an array where no attempt has one. */
-static const struct {
+static bool has_again(const struct attempt *attempt)
+{
+    return attempt->again_ms > 0;
+}
+
+/* $5 to $9 and $14 of finish.sql; null in place of an array where no attempt has one. */
+static const struct column {
     enum args_type type;
     void (*add)(struct args *args, const struct attempt *attempt);
     bool (*has)(const struct attempt *attempt); /* NULL: every one does */
-} columns[] = {
-    {ARGS_TIME, add_started, NULL},    {ARGS_TIME, add_finished, NULL},
-    {ARGS_INT4, add_outcome, NULL},    {ARGS_INT4, add_exit_code, has_exit_code},
-    {ARGS_TEXT, add_error, has_error},
-};
+} ends[] =
+    {
+        {ARGS_TIME, add_started, NULL},    {ARGS_TIME, add_finished, NULL},
+        {ARGS_INT4, add_outcome, NULL},    {ARGS_INT4, add_exit_code, has_exit_code},
+        {ARGS_TEXT, add_error, has_error},
+},
+  again = {ARGS_INT8, add_again, has_again};
 
 static bool any_has(const struct batch *batch, bool (*has)(const struct attempt *attempt))
 {
@@ -377,18 +405,26 @@ static bool any_has(const struct batch *batch, bool (*has)(const struct attempt 
     return false;
 }
 
-static void add_ends(struct args *args, const struct batch *batch)
+static void add_column(struct args *args, const struct batch *batch, const struct column *column)
 {
-    for (size_t column = 0; column < COUNT(columns); column++) {
-        if (columns[column].has && !any_has(batch, columns[column].has)) {
-            args_null(args);
-            continue;
-        }
-        args_array(args, columns[column].type);
-        for (size_t i = 0; i < batch->count; i++)
-            columns[column].add(args, batch->attempts[i]);
-        args_array_end(args);
+    if (column->has && !any_has(batch, column->has)) {
+        args_null(args);
+        return;
     }
+    args_array(args, column->type);
+    for (size_t i = 0; i < batch->count; i++)
+        column->add(args, batch->attempts[i]);
+    args_array_end(args);
+}
+
+static bool is_again_soon(const struct batch *batch)
+{
+    int64_t poll_ms = batch->report->executor->config->poll_ms;
+
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->attempts[i]->again_ms && batch->attempts[i]->again_ms < 2 * poll_ms)
+            return true;
+    return false;
 }
 
 static int by_inbox(const void *one, const void *other)
@@ -405,9 +441,12 @@ static void send_batch(struct report *report, struct batch *batch)
     args_reset(args);
     args_uuid(args, &report->executor->node);
     attempt_add_keys(args, batch->attempts, batch->count);
-    add_ends(args, batch);
+    for (size_t i = 0; i < COUNT(ends); i++)
+        add_column(args, batch, &ends[i]);
     add_state_if_worth(report, args);
+    add_column(args, batch, &again);
     report->statements++;
+    batch->again_soon = is_again_soon(batch);
     batch->asked_us = clock_boot_us();
     POINT(FINISH_SENDING);
     db_call(report->executor->db, QUERY_FINISH, args, on_finished, batch);

@@ -6,8 +6,10 @@
  */
 #include "executor/request.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "executor/again.h"
 #include "executor/output.h"
 #include "executor/run.h"
 #include "executor/work.h"
@@ -76,6 +78,16 @@ static bool is_expected(struct json_object *expected, long status)
     return false;
 }
 
+/* What the target asks to wait before the next attempt. */
+static int64_t asked_wait(const struct request *request)
+{
+    struct curl_header *header;
+
+    if (curl_easy_header(request->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return 0;
+    return again_after(header->value, clock_database_us());
+}
+
 static void end_answered(struct request *request, struct requests *requests)
 {
     struct attempt *attempt = request->attempt;
@@ -85,6 +97,7 @@ static void end_answered(struct request *request, struct requests *requests)
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     int code = (int)status;
     bool expected = is_expected(request->expected, status);
+    attempt->after_ms = asked_wait(request);
     if (!expected && asprintf(&error, "HTTP status %ld%s%s", status, *tail ? ": " : "", tail) < 0)
         abort();
     release(request, requests);

@@ -75,6 +75,7 @@ static void give_again(struct review *review, const struct past_report *report)
     attempt->outcome = report->outcome;
     attempt->has_exit_code = report->has_exit_code;
     attempt->exit_code = report->exit_code;
+    attempt->again_ms = report->again_ms;
     attempt->started_us = report->started_us;
     attempt->finished_us = report->finished_us;
     attempt->error = report->error ? mem_text(report->error) : NULL;

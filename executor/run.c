@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/metrics.h"
+#include "executor/again.h"
 #include "executor/begin.h"
 #include "executor/lease.h"
 #include "executor/output.h"
@@ -103,7 +104,9 @@ static void start(struct attempt *attempt)
     attempt->started_boot_us = clock_boot_us();
     if (!attempt->started_us)
         attempt->started_us = clock_database_us();
-    metrics_observe(METRIC_START_DELAY, (double)(attempt->started_us - attempt->run_at_us) / 1e6);
+    if (!attempt->spent)
+        metrics_observe(METRIC_START_DELAY,
+                        (double)(attempt->started_us - attempt->run_at_us) / 1e6);
     log_started(attempt);
     if (!attempt->type->instant) {
         attempt_keep(attempt);
@@ -257,14 +260,16 @@ static const enum metric outcome_metrics[OUTCOME_COUNT] = {
 static void log_finished(const struct attempt *attempt)
 {
     int64_t ms = attempt->started_boot_us ? (clock_boot_us() - attempt->started_boot_us) / 1000 : 0;
-    char task[UUID_TEXT], code[16] = "";
+    char task[UUID_TEXT], code[16] = "", again[40] = "";
 
     if (attempt->has_exit_code)
         snprintf(code, sizeof code, "%d", attempt->exit_code);
+    if (attempt->again_ms)
+        snprintf(again, sizeof again, " again_ms=%lld", (long long)attempt->again_ms);
     if (attempt->error)
-        log_info("task.finished", "task=%s attempt=%d outcome=%s exit_code=%s ms=%lld error=%s",
+        log_info("task.finished", "task=%s attempt=%d outcome=%s exit_code=%s ms=%lld%s error=%s",
                  uuid_write(task, &attempt->task), attempt->token, outcome_name(attempt->outcome),
-                 code, (long long)ms, LOG_VALUE(attempt->error));
+                 code, (long long)ms, again, LOG_VALUE(attempt->error));
     else
         log_info("task.finished", "task=%s attempt=%d outcome=%s exit_code=%s ms=%lld",
                  uuid_write(task, &attempt->task), attempt->token, outcome_name(attempt->outcome),
@@ -325,6 +330,7 @@ void run_end(struct attempt *attempt, enum outcome outcome, const int *exit_code
     attempt->has_exit_code = exit_code != NULL;
     attempt->exit_code = exit_code ? *exit_code : 0;
     attempt->error = error && *error ? clean_error(error) : NULL;
+    again_judge(attempt);
     attempt_forget(attempt);
     if (attempt->stop == STOP_LEFT)
         return; /* it stays in the ledger, open, for recovery to settle */

@@ -17,7 +17,8 @@
 /* Attempts that a walk of the inboxes looks at: most of them have ended. */
 #define OPEN_WALKED 1000
 
-#define WAITING (STATE_BIT(STATE_SCHEDULED) | STATE_BIT(STATE_RETRYING))
+#define SCHEDULED STATE_BIT(STATE_SCHEDULED)
+#define RETRYING STATE_BIT(STATE_RETRYING)
 #define OPEN (STATE_BIT(STATE_ASSIGNED) | STATE_BIT(STATE_RUNNING))
 #define ENDED                                                                                      \
     (STATE_BIT(STATE_FAILED) | STATE_BIT(STATE_CANCELLED) | STATE_BIT(STATE_EXPIRED) |             \
@@ -29,14 +30,15 @@
  * that an index gives. Numbers are in cursors: they keep their meaning.
  */
 enum source {
-    SOURCE_AHEAD = 1, /* waiting tasks that are not due yet, by the indexes of `task` */
-    SOURCE_DUE = 2,   /* waiting tasks, by the lanes of `due` */
+    SOURCE_AHEAD = 1, /* scheduled tasks that are not due yet, by the indexes of `task` */
+    SOURCE_DUE = 2,   /* scheduled tasks, by the lanes of `due` */
     SOURCE_OPEN = 3,  /* tasks with an executor, by the inboxes */
     SOURCE_END = 4,   /* ends without success, by the indexes of `task_end` */
     SOURCE_TASK = 5,  /* any task, by the indexes of `task` */
+    SOURCE_RETRY = 6, /* those that wait for another attempt */
 };
 
-#define SOURCES_MOST 4
+#define SOURCES_MOST 5
 
 /* The tasks below it come next. */
 struct place {
@@ -81,13 +83,14 @@ static void add_source(struct list *list, enum source source, unsigned states)
 static void plan_states(struct list *list)
 {
     const struct filter *filter = &list->filter;
-    unsigned waiting = filter->states & WAITING, open = filter->states & OPEN,
-             ended = filter->states & (ENDED | SUCCEEDED);
+    unsigned open = filter->states & OPEN, ended = filter->states & (ENDED | SUCCEEDED);
 
-    if (waiting & STATE_BIT(STATE_SCHEDULED) && (filter->type || filter->tag))
-        add_source(list, SOURCE_AHEAD, waiting);
-    if (waiting)
-        add_source(list, SOURCE_DUE, waiting);
+    if (filter->states & SCHEDULED && (filter->type || filter->tag))
+        add_source(list, SOURCE_AHEAD, SCHEDULED);
+    if (filter->states & SCHEDULED)
+        add_source(list, SOURCE_DUE, SCHEDULED);
+    if (filter->states & RETRYING)
+        add_source(list, SOURCE_RETRY, RETRYING);
     if (open)
         add_source(list, SOURCE_OPEN, open);
     if (ended)
@@ -109,15 +112,14 @@ static void plan_list(struct list *list)
         add_source(list, SOURCE_TASK, states);
 }
 
-/* Whether the walk's tasks lie behind now: a retry is due at once, and nothing succeeds early. */
+/* Whether the walk's tasks lie behind now: nothing succeeds early. */
 static bool is_past(const struct list *list, int step)
 {
     unsigned states = list->plan[step].states;
 
     switch (list->plan[step].source) {
     case SOURCE_DUE:
-        return states == STATE_BIT(STATE_RETRYING) ||
-               (step > 0 && list->plan[step - 1].source == SOURCE_AHEAD);
+        return step > 0 && list->plan[step - 1].source == SOURCE_AHEAD;
     case SOURCE_TASK:
         return states == SUCCEEDED && !filter_is_by_created(&list->filter);
     default:
@@ -276,6 +278,20 @@ static enum query ask_due(struct args *args, const struct list *list, unsigned s
     args_int4(args, list->asked);
     args_bool(args, filter->type || filter->tag);
     return QUERY_LIST_DUE;
+}
+
+static enum query ask_retry(struct args *args, const struct list *list)
+{
+    const struct filter *filter = &list->filter;
+
+    args_text(args, filter->queue);
+    args_text(args, filter->type);
+    args_text(args, filter->tag);
+    args_time(args, filter->due_after_us);
+    add_created(args, filter);
+    add_place(args, list);
+    args_int4(args, list->asked);
+    return QUERY_LIST_RETRYING;
 }
 
 static enum query ask_open(struct args *args, const struct list *list, unsigned states)
@@ -451,6 +467,9 @@ static void walk(struct list *list)
         break;
     case SOURCE_OPEN:
         query = ask_open(&args, list, states);
+        break;
+    case SOURCE_RETRY:
+        query = ask_retry(&args, list);
         break;
     case SOURCE_END:
         query = ask_end(&args, list, states);

@@ -78,6 +78,7 @@ static void put_request(struct json_object *task, const PGresult *rows, int row,
     put_text_of(task, "on_lost", rows, row, RENDER_ON_LOST);
     put_duration(task, "timeout", rows, row, RENDER_TIMEOUT_MS);
     put_duration(task, "start_deadline", rows, row, RENDER_START_DEADLINE_MS);
+    put_json(task, "retry", rows_text(rows, row, RENDER_RETRY));
     put_json(task, "tags",
              rows_is_null(rows, row, RENDER_TAGS) ? "[]" : rows_text(rows, row, RENDER_TAGS));
     put_schedule(task, rows, row);
@@ -90,7 +91,7 @@ static void put_request(struct json_object *task, const PGresult *rows, int row,
 
 static void put_lateness(struct json_object *task, const PGresult *rows, int row)
 {
-    if (rows_is_null(rows, row, RENDER_STARTED_AT))
+    if (rows_is_null(rows, row, RENDER_STARTED_AT) || rows_int(rows, row, RENDER_SPENT))
         json_object_object_add(task, "lateness_ms", NULL);
     else
         put_int(task, "lateness_ms",

@@ -40,12 +40,12 @@ WITH lease AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM due d WHERE d.ctid = ANY (ARRAY(SELECT place FROM picked))
-    RETURNING d.task_id, d.token, d.run_at
+    RETURNING d.task_id, d.token, d.run_at, d.spent
 ), given AS (
-    INSERT INTO attempt (task_id, token, executor, inbox, assigned_at)
+    INSERT INTO attempt (task_id, token, executor, inbox, assigned_at, spent)
     SELECT g.task_id, g.token + 1,
            (SELECT who FROM taker)[width_bucket(g.n - 1, (SELECT first FROM taker))],
-           $9::bigint + g.n, (SELECT now FROM instant)
+           $9::bigint + g.n, (SELECT now FROM instant), g.spent
     FROM (SELECT *, row_number() OVER (ORDER BY run_at, task_id)::int AS n FROM gone) AS g
     RETURNING task_id, token, executor, inbox
 ), said AS MATERIALIZED (

@@ -6,7 +6,8 @@
 -- number does, and those ascend. No join, so that nothing can turn around.
 -- $1 executor, $2 task_id, $3 token, $4 inbox (ascending, each once), $5 started_at, $6 finished_at,
 -- $7 outcome (its place in attempt_outcome, from 1), $8 exit_code, $9 error (null where none has one);
--- $10 credits (null: as it was said before), $11 read_upto, $12 low; $13 true: wake the master.
+-- $10 credits (null: as it was said before), $11 read_upto, $12 low; $13 true: wake the master;
+-- $14 how long until the next attempt, in ms (null: there is none).
 WITH settled AS (
     UPDATE attempt a
     SET started_at = coalesce(
@@ -32,29 +33,30 @@ WITH settled AS (
       AND a.task_id = ($2::uuid[])[width_bucket(a.inbox, $4::bigint[])]
       AND a.token = ($3::int[])[width_bucket(a.inbox, $4::bigint[])]
     RETURNING a.task_id, a.token, a.inbox, a.outcome, a.finished_at, a.error, a.cancel_at,
-              a.cancel_reason
+              a.cancel_reason, a.spent,
+              ($14::bigint[])[width_bucket(a.inbox, $4::bigint[])] AS again_ms
 ), back AS (
     INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
-    SELECT t.id, t.queue, t.priority, t.run_at, s.token,
-           (SELECT count(*) FROM attempt a
-            WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned'),
-           CASE WHEN t.start_deadline_ms IS NOT NULL AND NOT EXISTS (
-                         SELECT FROM attempt a
-                         WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned')
+    SELECT t.id, t.queue, t.priority,
+           CASE s.outcome WHEN 'returned' THEN t.run_at
+                          ELSE clock_timestamp() + s.again_ms * interval '1 ms' END,
+           s.token, s.spent + (s.outcome <> 'returned')::int,
+           CASE WHEN s.outcome = 'returned' AND s.spent = 0
                 THEN t.run_at + t.start_deadline_ms * interval '1 ms' END
     FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
-    WHERE s.outcome = 'returned' AND s.cancel_at IS NULL
+    WHERE s.cancel_at IS NULL AND (s.outcome = 'returned' OR s.again_ms IS NOT NULL)
 ), ended AS (
     INSERT INTO task_end (task_id, state, reason, ended_at, type, queue, run_at, created_at)
     SELECT t.id,
-           CASE WHEN s.outcome IN ('cancelled', 'returned') THEN 'cancelled'
-                ELSE 'failed' END::end_state,
-           CASE WHEN s.outcome IN ('cancelled', 'returned') THEN coalesce(s.cancel_reason, '')
+           CASE WHEN s.outcome IN ('cancelled', 'returned') OR s.again_ms IS NOT NULL
+                THEN 'cancelled' ELSE 'failed' END::end_state,
+           CASE WHEN s.outcome IN ('cancelled', 'returned') OR s.again_ms IS NOT NULL
+                THEN coalesce(s.cancel_reason, '')
                 ELSE coalesce(s.error, s.outcome::text) END,
            s.finished_at, t.type, t.queue, t.run_at, t.created_at
     FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
-    WHERE s.outcome IN ('failed', 'timed_out', 'cancelled')
-       OR (s.outcome = 'returned' AND s.cancel_at IS NOT NULL)
+    WHERE s.outcome <> 'succeeded'
+      AND (s.cancel_at IS NOT NULL OR (s.outcome <> 'returned' AND s.again_ms IS NULL))
 ), said AS (
     UPDATE executor_state
     SET credits = $10::int, read_upto = $11::bigint, low = $12::bigint,

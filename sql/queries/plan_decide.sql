@@ -71,9 +71,9 @@ WITH instant AS MATERIALIZED (
       AND f.schedule_id = e.schedule_id AND f.fire_at = e.fire_at AND f.reason = 'buffered'
 ), stored AS (
     INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
-                      start_deadline_ms, size, payload, work, tags, schedule_id, fire_at)
+                      start_deadline_ms, retry, size, payload, work, tags, schedule_id, fire_at)
     SELECT e.task_id, v.type, v.name, v.queue, v.priority, e.run_at, clock_timestamp(), v.on_lost,
-           v.timeout_ms, v.start_deadline_ms, v.size, v.payload, v.work, v.tags, e.schedule_id, e.fire_at
+           v.timeout_ms, v.start_deadline_ms, v.retry, v.size, v.payload, v.work, v.tags, e.schedule_id, e.fire_at
     FROM entry e
     CROSS JOIN LATERAL (
         SELECT v.* FROM schedule_version v

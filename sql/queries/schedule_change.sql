@@ -3,10 +3,10 @@
 -- closed, not overwritten. Fires later than now that are tasks already are taken back, unless
 -- dispatch was quicker. Settles: every other change and the master's decisions (seq must be as it
 -- was read; what was written up to then is seen).
--- $1 id, $2 seq, $3 action, $4 topic, $5 partition, $6 offset, $22 Kafka's cluster of the command; $7 reason, $8 until
--- of a pause; $9 of a resume: fires of the pause count as missed; of a put: $10 definition, $11-$21
+-- $1 id, $2 seq, $3 action, $4 topic, $5 partition, $6 offset, $23 Kafka's cluster of the command; $7 reason, $8 until
+-- of a pause; $9 of a resume: fires of the pause count as missed; of a put: $10 definition, $11-$22
 -- what a run is made of: type, name, queue, priority, on_lost, timeout_ms,
--- start_deadline_ms, size, payload, work, tags.
+-- start_deadline_ms, retry, size, payload, work, tags.
 WITH instant AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 ), held AS MATERIALIZED (
@@ -53,22 +53,22 @@ WITH instant AS MATERIALIZED (
 ), defined AS (
     INSERT INTO schedule_version (schedule_id, version, from_at, paused, restarts, definition, type,
                                   name, queue, priority, on_lost, timeout_ms, start_deadline_ms,
-                                  size, payload, work, tags)
+                                  retry, size, payload, work, tags)
     SELECT o.schedule_id, o.version + 1, i.now,
            CASE $3::text WHEN 'put' THEN o.paused ELSE $3::text = 'pause' END, $3::text = 'put',
            n.definition, n.type, n.name, n.queue, n.priority, n.on_lost, n.timeout_ms,
-           n.start_deadline_ms, n.size, n.payload, n.work, n.tags
+           n.start_deadline_ms, n.retry, n.size, n.payload, n.work, n.tags
     FROM old o
     CROSS JOIN instant i
     CROSS JOIN LATERAL (
         SELECT $10::text::jsonb AS definition, $11::text AS type, $12::text AS name, $13::text AS queue,
                $14::smallint AS priority, $15::text AS on_lost, $16::bigint AS timeout_ms,
-               $17::bigint AS start_deadline_ms, $18::int AS size, $19::text::jsonb AS payload, $20::text::jsonb AS work,
-               $21::text::jsonb AS tags
+               $17::bigint AS start_deadline_ms, $18::text::jsonb AS retry, $19::int AS size, $20::text::jsonb AS payload, $21::text::jsonb AS work,
+               $22::text::jsonb AS tags
         WHERE $3::text = 'put'
         UNION ALL
         SELECT o.definition, o.type, o.name, o.queue, o.priority, o.on_lost, o.timeout_ms,
-               o.start_deadline_ms, o.size, o.payload, o.work, o.tags
+               o.start_deadline_ms, o.retry, o.size, o.payload, o.work, o.tags
         WHERE $3::text <> 'put'
     ) AS n
     WHERE $3::text <> 'delete'
@@ -99,7 +99,7 @@ SET seq = s.seq + 1, updated_at = i.now, next_at = NULL, look_at = i.now,
     kept = CASE $3::text WHEN 'delete' THEN ARRAY[]::timestamptz[] ELSE s.kept END,
     deleted_at = CASE $3::text WHEN 'delete' THEN i.now END,
     topic = coalesce($4::text, s.topic), partition = coalesce($5::int, s.partition),
-    position = coalesce($6::bigint, s.position), cluster_id = coalesce($22::text, s.cluster_id)
+    position = coalesce($6::bigint, s.position), cluster_id = coalesce($23::text, s.cluster_id)
 FROM held h, instant i
 WHERE s.id = h.id
 RETURNING s.version;

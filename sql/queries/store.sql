@@ -5,9 +5,9 @@
 -- and a key used again for another request (kept in `rejected`). Not ON CONFLICT: it costs a lock
 -- and a record of the log for each row, and a conflict is rare.
 -- $1-$5 partitions: slot, topic, partition, offset before, offset after; $6 Kafka's cluster id;
--- $7-$22 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
--- timeout_ms, start_deadline_ms, payload, work, tags, fingerprint;
--- $23-$29 records that cannot be stored: slot, position, task_id, code, detail, key, bytes.
+-- $7-$23 tasks: slot, position, id, type, name, queue, priority, run_at, created_at, on_lost,
+-- timeout_ms, start_deadline_ms, retry, payload, work, tags, fingerprint;
+-- $24-$30 records that cannot be stored: slot, position, task_id, code, detail, key, bytes.
 WITH moved AS MATERIALIZED (
     UPDATE ingest_offset o SET next = f.next, updated_at = clock_timestamp()
     FROM unnest($1::int[], $2::text[], $3::int[], $4::bigint[], $5::bigint[])
@@ -22,15 +22,15 @@ WITH moved AS MATERIALIZED (
                  unnest($12::text[]) AS queue, unnest($13::smallint[]) AS priority,
                  unnest($14::timestamptz[]) AS run_at, unnest($15::timestamptz[]) AS created_at,
                  unnest($16::text[]) AS on_lost, unnest($17::bigint[]) AS timeout_ms,
-                 unnest($18::bigint[]) AS start_deadline_ms,
-                 unnest($19::text[]) AS payload, unnest($20::text[]) AS work,
-                 unnest($21::text[]) AS tags, unnest($22::bytea[]) AS fingerprint) AS a
+                 unnest($18::bigint[]) AS start_deadline_ms, unnest($19::text[]) AS retry,
+                 unnest($20::text[]) AS payload, unnest($21::text[]) AS work,
+                 unnest($22::text[]) AS tags, unnest($23::bytea[]) AS fingerprint) AS a
     WHERE a.slot = ANY (ARRAY(SELECT slot FROM moved))
 ), stored AS (
     INSERT INTO task (id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms,
-                      start_deadline_ms, size, payload, work, tags, fingerprint)
+                      start_deadline_ms, retry, size, payload, work, tags, fingerprint)
     SELECT id, type, name, queue, priority, run_at, created_at, on_lost, timeout_ms, start_deadline_ms,
-           coalesce(octet_length(payload), 0) + coalesce(octet_length(work), 0),
+           retry::jsonb, coalesce(octet_length(payload), 0) + coalesce(octet_length(work), 0),
            payload::jsonb, work::jsonb, tags::jsonb, fingerprint
     FROM asked a
     WHERE NOT EXISTS (SELECT FROM task t WHERE t.id = a.id)
@@ -51,7 +51,8 @@ WITH moved AS MATERIALIZED (
            convert_to(jsonb_build_object('id', a.id, 'type', a.type, 'name', a.name,
                'queue', a.queue, 'priority', a.priority, 'run_at', a.run_at,
                'created_at', a.created_at, 'on_lost', a.on_lost, 'timeout_ms', a.timeout_ms,
-               'start_deadline_ms', a.start_deadline_ms, 'payload', a.payload::jsonb, a.type, a.work::jsonb, 'tags', a.tags::jsonb)::text,
+               'start_deadline_ms', a.start_deadline_ms, 'retry', a.retry::jsonb,
+               'payload', a.payload::jsonb, a.type, a.work::jsonb, 'tags', a.tags::jsonb)::text,
                'UTF8')
     FROM asked a
     JOIN moved m ON m.slot = a.slot
@@ -62,8 +63,8 @@ WITH moved AS MATERIALIZED (
 ), refused AS (
     INSERT INTO rejected (topic, partition, position, task_id, code, detail, key, bytes)
     SELECT m.topic, m.partition, r.position, r.task_id, r.code, r.detail, r.key, r.bytes
-    FROM unnest($23::int[], $24::bigint[], $25::uuid[], $26::text[], $27::text[], $28::bytea[],
-                $29::bytea[]) AS r(slot, position, task_id, code, detail, key, bytes)
+    FROM unnest($24::int[], $25::bigint[], $26::uuid[], $27::text[], $28::text[], $29::bytea[],
+                $30::bytea[]) AS r(slot, position, task_id, code, detail, key, bytes)
     JOIN moved m ON m.slot = r.slot
     ON CONFLICT DO NOTHING
 )

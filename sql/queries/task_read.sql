@@ -6,7 +6,7 @@ SELECT w.id, t.type, t.name, t.queue, t.priority, t.run_at, t.created_at, t.stor
        s.state, s.reason, s.ended_at, s.next_attempt_at, s.token, s.executor, s.inbox,
        s.assigned_at, s.started_at, s.finished_at, s.cancel_at, s.outcome::text, s.exit_code,
        s.error, n.name AS executor_name,
-       t.start_deadline_ms, c.name AS schedule, t.fire_at,
+       t.start_deadline_ms, c.name AS schedule, t.fire_at, t.retry::text, s.attempt_spent,
        r.code, r.detail, r.at AS rejected_at, r.topic, r.partition, r.position, r.here,
        $4::bigint - coalesce(o.next, 0) + 1 AS behind
 FROM (SELECT $1::uuid AS id) AS w

@@ -4,7 +4,7 @@ SELECT t.id, t.type, t.name, t.queue, t.priority, t.run_at, t.created_at, t.stor
        s.state, s.reason, s.ended_at, s.next_attempt_at, s.token, s.executor, s.inbox,
        s.assigned_at, s.started_at, s.finished_at, s.cancel_at, s.outcome::text, s.exit_code,
        s.error, n.name AS executor_name,
-       t.start_deadline_ms, c.name AS schedule, t.fire_at
+       t.start_deadline_ms, c.name AS schedule, t.fire_at, t.retry::text, s.attempt_spent
 FROM unnest($1::uuid[]) WITH ORDINALITY AS w(id, place)
 CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = w.id LIMIT 1) AS t
 CROSS JOIN LATERAL (SELECT * FROM task_state s WHERE s.task_id = w.id LIMIT 1) AS s

@@ -7,7 +7,7 @@ import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 TYPES = ["log", "shell", "http", "kafka"]
-WAITING, OPEN = ["scheduled", "retrying"], ["assigned", "running"]
+WAITING, OPEN = ["scheduled", "retrying"], ["assigned", "running"]  # waiting: one kind each
 ENDS = ["failed", "cancelled", "expired", "skipped"]
 STATES = [*WAITING, *OPEN, "succeeded", *ENDS]
 

@@ -85,9 +85,10 @@ def calls(cluster):
                     f" '{EXECUTORS[1]}']::uuid[], ARRAY[{half}, {half}], 7::bigint << 32, 3600000",
         "inbox": f"'{EXECUTORS[0]}', {attempts[0][2] - 1}, {ROWS}, 8388608",
         "finish": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}, {nows}, {nows},"
-                  f" array_fill(1, ARRAY[{ROWS}]), array_fill(0, ARRAY[{ROWS}]),"
-                  f" array_fill(NULL::text, ARRAY[{ROWS}]), 100, {attempts[-1][2]},"
-                  f" {attempts[-1][2]}, false",
+                  # The later half has failed, and is tried again.
+                  f" array_fill(1, ARRAY[{half}]) || array_fill(2, ARRAY[{half}]), array_fill(0, ARRAY[{ROWS}]),"
+                  f" array_fill(NULL::text, ARRAY[{ROWS}]), 100, {attempts[-1][2]}, {attempts[-1][2]}, false,"
+                  f" array_fill(NULL::bigint, ARRAY[{half}]) || array_fill(9::bigint, ARRAY[{half}])",
         "start": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}, {nows}",
         "review": f"'{EXECUTORS[0]}', {ids}, {tokens}, {numbers}",
         "strays": f"'{EXECUTORS[0]}', {attempts[0][2] - ROWS}, {2 * ROWS}",
@@ -183,7 +184,7 @@ def test_a_plan_made_while_the_tables_were_empty(servers):
                           " '{}'::timestamptz[]",
                  "finish": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[],"
                            " '{}'::timestamptz[], '{}'::timestamptz[], '{}'::int[], '{}'::int[],"
-                           " '{}'::text[], 0, 0, 0, false",
+                           " '{}'::text[], 0, 0, 0, false, '{}'::bigint[]",
                  "review": f"{nobody}, '{{}}'::uuid[], '{{}}'::int[], '{{}}'::bigint[]",
                  "strays": f"{nobody}, 0, 10"}
         with connection.cursor() as cursor:
@@ -226,7 +227,7 @@ def test_finishes_stay_on_their_page(database):
                 cursor.execute(
                     "EXECUTE finish(%s, %s::uuid[], %s, %s::bigint[], array_fill(now(), ARRAY[%s]),"
                     " array_fill(now(), ARRAY[%s]), array_fill(1, ARRAY[%s]),"
-                    " array_fill(0, ARRAY[%s]), array_fill(NULL::text, ARRAY[%s]), 100, 0, 0, false)",
+                    " array_fill(0, ARRAY[%s]), array_fill(NULL::text, ARRAY[%s]), 100, 0, 0, false, NULL)",
                     (executor, re.findall(r"[0-9a-f-]{36}", str(ids)), tokens, numbers)
                     + (count,) * 5)
                 assert len(cursor.fetchone()[0]) == count
