@@ -12,7 +12,7 @@
 #define LEGACY_SCOPE "scheduler-task"
 
 static bool read_task(struct command *ret, struct json_object *object, struct problems *problems);
-static bool read_cancel(struct command *ret, struct json_object *object, struct problems *problems);
+static bool read_action(struct command *ret, struct json_object *object, struct problems *problems);
 static bool read_edit(struct command *ret, struct json_object *object, struct problems *problems);
 
 static const struct {
@@ -20,7 +20,8 @@ static const struct {
     bool (*read)(struct command *ret, struct json_object *object, struct problems *problems);
 } kinds[COMMAND_KIND_COUNT] = {
     [COMMAND_TASK] = {"rota.task.schedule.", "v1", read_task},
-    [COMMAND_CANCEL] = {"rota.task.cancel.", "v1", read_cancel},
+    [COMMAND_CANCEL] = {"rota.task.cancel.", "v1", read_action},
+    [COMMAND_RETRY] = {"rota.task.retry.", "v1", read_action},
     [COMMAND_PUT] = {"rota.schedule.put.", "v1", read_edit},
     [COMMAND_PAUSE] = {"rota.schedule.pause.", "v1", read_edit},
     [COMMAND_RESUME] = {"rota.schedule.resume.", "v1", read_edit},
@@ -57,14 +58,22 @@ static bool read_task(struct command *ret, struct json_object *object, struct pr
     return ok;
 }
 
-static void read_cancel_id(void *data, struct json_object *value, const struct field *at)
+static void read_uuid(struct uuid *ret, struct json_object *value, const struct field *at)
 {
-    struct command *command = data;
     const char *text;
 
-    if (field_text(&text, at, value, 0, UUID_TEXT) &&
-        (!uuid_read(&command->id, text) || uuid_is_nil(&command->id)))
+    if (field_text(&text, at, value, 0, UUID_TEXT) && (!uuid_read(ret, text) || uuid_is_nil(ret)))
         field_refuse(at, "must be a UUID");
+}
+
+static void read_task_id(void *data, struct json_object *value, const struct field *at)
+{
+    read_uuid(&((struct command *)data)->id, value, at);
+}
+
+static void read_own_id(void *data, struct json_object *value, const struct field *at)
+{
+    read_uuid(&((struct command *)data)->command, value, at);
 }
 
 static void read_reason(void *data, struct json_object *value, const struct field *at)
@@ -76,16 +85,21 @@ static void read_reason(void *data, struct json_object *value, const struct fiel
         snprintf(command->reason, sizeof command->reason, "%s", text);
 }
 
-static bool read_cancel(struct command *ret, struct json_object *object, struct problems *problems)
+static bool read_action(struct command *ret, struct json_object *object, struct problems *problems)
 {
-    static const struct field_row rows[] = {{"id", read_cancel_id}, {"reason", read_reason}};
-    struct field whole = {.problems = problems}, id = field_member(&whole, "id");
+    static const struct field_row rows[] = {
+        {"id", read_task_id}, {"command", read_own_id}, {"reason", read_reason}};
+    struct field whole = {.problems = problems}, id = field_member(&whole, "id"),
+                 command = field_member(&whole, "command");
 
     if (!field_object(&whole, object))
         return false;
     field_read_all(&whole, object, rows, COUNT(rows), false, ret);
     if (uuid_is_nil(&ret->id) && !problems->count)
         field_refuse(&id, "is required");
+    /* A cancel that comes twice does what one does. */
+    if (uuid_is_nil(&ret->command) && ret->kind != COMMAND_CANCEL && !problems->count)
+        field_refuse(&command, "is required");
     return !problems->count;
 }
 
@@ -292,15 +306,17 @@ bool command_send_task(struct bus *bus, const char *topic, const char *node,
 }
 
 /* An event of its own, hence an id of its own. */
-bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
-                         const struct uuid *id, const char *reason, bus_reply *reply, void *data,
-                         struct fault *fault)
+bool command_send_action(struct bus *bus, const char *topic, const char *node,
+                         enum command_kind kind, const struct uuid *id, const char *reason,
+                         bus_reply *reply, void *data, struct fault *fault)
 {
     SCOPED(scoped_json) struct json_object *value = json_object_new_object();
     int64_t now_us = clock_database_us();
+    struct uuid command = uuid_ordered(now_us);
     char text[UUID_TEXT];
     size_t size;
 
+    json_object_object_add(value, "command", json_object_new_string(uuid_write(text, &command)));
     json_object_object_add(value, "id", json_object_new_string(uuid_write(text, id)));
     if (reason && *reason)
         json_object_object_add(value, "reason", json_object_new_string(reason));
@@ -309,8 +325,8 @@ bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
     return send_event(bus,
                       &(struct event){.topic = topic,
                                       .node = node,
-                                      .kind = COMMAND_CANCEL,
-                                      .id = uuid_ordered(now_us),
+                                      .kind = kind,
+                                      .id = command,
                                       .key = text,
                                       .object = "tasks",
                                       .at_us = now_us,

@@ -1,6 +1,6 @@
 /*
  * Commands on rota.commands: CloudEvents in binary mode. The header ce_type says what the value is
- * (rota.task.schedule.v1, rota.task.cancel.v1, rota.schedule.put.v1, pause, resume, delete) and the
+ * (rota.task.schedule.v1, cancel, retry, rota.schedule.put.v1, pause, resume, delete) and the
  * value names the task, or the schedule; the record's key is the task's id, or the schedule's name,
  * so that commands for one object stay in order. A later version (.v2) is refused with
  * its reason. Records of the founding topic scheduler-task, {"execTs":ms,"data":".."}, read as log
@@ -20,6 +20,7 @@
 enum command_kind {
     COMMAND_TASK,
     COMMAND_CANCEL,
+    COMMAND_RETRY,
     COMMAND_PUT, /* of a schedule, as those that follow */
     COMMAND_PAUSE,
     COMMAND_RESUME,
@@ -31,8 +32,9 @@ struct command {
     enum command_kind kind;
     struct uuid id;   /* of the task it is about; of the command itself, where it is a schedule's */
     struct task task; /* of COMMAND_TASK */
-    struct edit *edit;                    /* of a schedule's, else NULL */
-    char reason[COMMAND_REASON_MOST + 1]; /* of COMMAND_CANCEL */
+    struct edit *edit;   /* of a schedule's, else NULL */
+    struct uuid command; /* its own identity, where it is an action on a task; nil: none */
+    char reason[COMMAND_REASON_MOST + 1]; /* of such an action */
 };
 
 struct command_refusal {
@@ -65,8 +67,10 @@ void command_done(struct command *command);
  */
 bool command_send_task(struct bus *bus, const char *topic, const char *node,
                        const struct task *task, bus_reply *reply, void *data, struct fault *fault);
-bool command_send_cancel(struct bus *bus, const char *topic, const char *node,
-                         const struct uuid *id, const char *reason, bus_reply *reply, void *data,
-                         struct fault *fault);
+
+/* An action on the task `id`: COMMAND_CANCEL, COMMAND_RETRY. */
+bool command_send_action(struct bus *bus, const char *topic, const char *node,
+                         enum command_kind kind, const struct uuid *id, const char *reason,
+                         bus_reply *reply, void *data, struct fault *fault);
 bool command_send_edit(struct bus *bus, const char *topic, const char *node,
                        const struct edit *edit, bus_reply *reply, void *data, struct fault *fault);

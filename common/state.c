@@ -49,6 +49,9 @@ static const struct {
      "the attempt failed and is to be retried, or its executor is lost"},
     {STATE_RETRYING, STATE_ASSIGNED, "the master hands it over again"},
     {STATE_RETRYING, STATE_CANCELLED, "it is cancelled before it is handed over"},
+    {STATE_FAILED, STATE_SCHEDULED, "somebody has it run again"},
+    {STATE_CANCELLED, STATE_SCHEDULED, "somebody has it run again"},
+    {STATE_EXPIRED, STATE_SCHEDULED, "somebody has it run again"},
 };
 
 const char *state_name(enum task_state state)

@@ -31,7 +31,7 @@ enum outcome {
 
 const char *state_name(enum task_state state);
 bool state_read(enum task_state *ret, const char *name);
-bool state_is_final(enum task_state state);
+bool state_is_final(enum task_state state); /* nothing happens any more by itself */
 bool state_may_become(enum task_state from, enum task_state to);
 const char *state_why(enum task_state from, enum task_state to); /* what moves it; NULL: illegal */
 const char *outcome_name(enum outcome outcome);

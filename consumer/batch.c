@@ -7,6 +7,12 @@
 
 #define LANES_MOST 64
 
+static const enum item_kind kinds[COMMAND_KIND_COUNT] = {
+    [COMMAND_TASK] = ITEM_TASK,   [COMMAND_CANCEL] = ITEM_CANCEL, [COMMAND_RETRY] = ITEM_REDRIVE,
+    [COMMAND_PUT] = ITEM_EDIT,    [COMMAND_PAUSE] = ITEM_EDIT,    [COMMAND_RESUME] = ITEM_EDIT,
+    [COMMAND_DELETE] = ITEM_EDIT,
+};
+
 struct item *item_new(struct place *place, rd_kafka_message_t *message)
 {
     struct item *item =
@@ -15,9 +21,7 @@ struct item *item_new(struct place *place, rd_kafka_message_t *message)
 
     if (command_read(&item->command, message, place->legacy, &refusal)) {
         item->read = true;
-        item->kind = item->command.kind == COMMAND_TASK     ? ITEM_TASK
-                     : item->command.kind == COMMAND_CANCEL ? ITEM_CANCEL
-                                                            : ITEM_EDIT;
+        item->kind = kinds[item->command.kind];
         return item;
     }
     item->kind = ITEM_REJECTED;
@@ -33,6 +37,11 @@ void item_free(struct item *item)
     free(item->refusal);
     rd_kafka_message_destroy(item->message);
     free(item);
+}
+
+bool item_stands_alone(const struct item *item)
+{
+    return item->kind == ITEM_CANCEL || item->kind == ITEM_REDRIVE || item->kind == ITEM_EDIT;
 }
 
 size_t item_size(const struct item *item)

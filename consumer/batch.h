@@ -46,6 +46,7 @@ struct place {
 enum item_kind {
     ITEM_TASK,
     ITEM_CANCEL,
+    ITEM_REDRIVE,
     ITEM_EDIT, /* of a schedule */
     ITEM_REJECTED,
     ITEM_PASSED, /* has had its effect, only the offset moves */
@@ -67,7 +68,8 @@ struct item {
 
 struct item *item_new(struct place *place, rd_kafka_message_t *message);
 void item_free(struct item *item);
-size_t item_size(const struct item *item); /* about what it holds of memory */
+bool item_stands_alone(const struct item *item); /* applied by statements of its own */
+size_t item_size(const struct item *item);       /* about what it holds of memory */
 bool item_is_stale(const struct item *item);
 
 /* It was refused, by the database where `code` is NULL: from now on it is a rejection. */

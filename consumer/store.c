@@ -13,6 +13,7 @@
 #include "consumer/batch.h"
 #include "consumer/cancel.h"
 #include "consumer/change.h"
+#include "consumer/redrive.h"
 
 #define BATCH_BYTES_MOST (4 << 20)
 #define WAITING_BATCHES 4 /* gathered before the feed is paused */
@@ -42,7 +43,7 @@ struct store {
     size_t waiting, waiting_bytes;
     struct batch batch;
     size_t limit; /* of items in a batch: less while one that is refused is looked for */
-    bool busy;    /* a batch, a cancel or an edit is under way */
+    bool busy;    /* a batch, or what stands alone, is under way */
     bool failing; /* the last answer was a fault: wait, then the same again */
     int64_t wait_ms;
     int64_t sent_us; /* boot clock */
@@ -506,25 +507,30 @@ static void on_stored(void *data, const PGresult *rows, const struct fault *faul
     steer_feed(store);
 }
 
+/* In a transaction of its own: it waits for no disk while it holds the lock that all notices share.
+ */
+static void notify(struct store *store, const char *channel, const char *text)
+{
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+    args_array(&args, ARGS_TEXT);
+    args_text(&args, channel);
+    args_array_end(&args);
+    args_text(&args, text);
+    db_call(store->db, QUERY_NOTIFY, &args, NULL, NULL);
+}
+
 static void send_batch(struct store *store)
 {
     const struct args *args = batch_args(&store->batch, feed_cluster(store->feed));
     const char *notice = batch_notice(&store->batch);
-    SCOPED(scoped_args) struct args told = ARGS_INIT;
 
     store->busy = true;
     store->sent_us = clock_boot_us();
     POINT(STORE_SENDING);
     db_call(store->db, QUERY_STORE, args, on_stored, store);
-    if (!notice || !store->busy)
-        return;
-    /* A transaction of its own, right behind: it waits for no disk while it holds the global lock.
-     */
-    args_array(&told, ARGS_TEXT);
-    args_text(&told, "rota_due");
-    args_array_end(&told);
-    args_text(&told, notice);
-    db_call(store->db, QUERY_NOTIFY, &told, NULL, NULL);
+    if (notice && store->busy)
+        notify(store, "rota_due", notice); /* right behind */
 }
 
 static void tell_cancel(const struct item *item, enum cancel_outcome outcome, const char *state)
@@ -547,7 +553,7 @@ static struct item *applied(struct store *store)
 {
     struct item *item = store->first;
 
-    while (item->kind != ITEM_CANCEL && item->kind != ITEM_EDIT)
+    while (!item_stands_alone(item))
         item = item->next;
     return item;
 }
@@ -596,18 +602,6 @@ static void tell_change(const struct item *item, enum change_outcome outcome)
              (long long)item->message->offset);
 }
 
-/* The master looks at once, in a transaction of its own. */
-static void tell_planner(struct store *store)
-{
-    SCOPED(scoped_args) struct args told = ARGS_INIT;
-
-    args_array(&told, ARGS_TEXT);
-    args_text(&told, "rota_plan");
-    args_array_end(&told);
-    args_text(&told, "");
-    db_call(store->db, QUERY_NOTIFY, &told, NULL, NULL);
-}
-
 static void on_changed(void *data, enum change_outcome outcome, const char *code,
                        const char *detail, const struct fault *fault)
 {
@@ -626,16 +620,42 @@ static void on_changed(void *data, enum change_outcome outcome, const char *code
             item->kind = ITEM_PASSED;
         }
         if (outcome == CHANGE_DONE)
-            tell_planner(store);
+            notify(store, "rota_plan", "");
+    }
+    after_applying(store, fault);
+}
+
+static void on_redriven(void *data, bool done, const char *state, const struct fault *fault)
+{
+    struct store *store = data;
+
+    store->busy = false;
+    if (store->closing)
+        return;
+    if (!fault) {
+        struct item *item = applied(store);
+        char id[UUID_TEXT];
+
+        log_info(done ? "task.retried" : "task.retry_refused",
+                 "task=%s state=%s reason=%s partition=%d offset=%lld",
+                 uuid_write(id, &item->command.id), state, LOG_VALUE(item->command.reason),
+                 item->place->partition, (long long)item->message->offset);
+        item->kind = ITEM_PASSED;
+        if (done)
+            notify(store, "rota_due", "*");
     }
     after_applying(store, fault);
 }
 
 static void apply(struct store *store, struct item *item)
 {
+    const struct command *command = &item->command;
+
     store->busy = true;
     if (item->kind == ITEM_CANCEL)
-        cancel_apply(store->db, &item->command.id, item->command.reason, on_cancelled, store);
+        cancel_apply(store->db, &command->id, command->reason, on_cancelled, store);
+    else if (item->kind == ITEM_REDRIVE)
+        redrive_apply(store->db, command, on_redriven, store);
     else
         change_apply(store->db, item->command.edit,
                      &(struct change_place){.cluster = feed_cluster(store->feed),
@@ -665,7 +685,7 @@ static void drop_stale(struct store *store)
 }
 
 /*
- * The longest beginning of the queue that one statement can store. A cancel or an edit ends it,
+ * The longest beginning of the queue that one statement can store. What stands alone ends it,
  * since what came before must be there when it is applied. Returns it where nothing comes before.
  */
 static struct item *cut(struct store *store)
@@ -678,7 +698,7 @@ static struct item *cut(struct store *store)
         if (batch->count >= store->limit ||
             (batch->count && batch->bytes + item_size(item) > BATCH_BYTES_MOST))
             break;
-        if (item->kind == ITEM_CANCEL || item->kind == ITEM_EDIT)
+        if (item_stands_alone(item))
             return effects ? NULL : item;
         if (!batch_add(batch, item))
             break;

@@ -158,7 +158,7 @@ void accept_send(struct producer *producer, struct web_request *request, const s
     struct acceptance *acceptance =
         mem_new(struct acceptance, .producer = producer, .request = request,
                 .accepted = accepted_of(producer, task),
-                .wait_ms = web_prefer_wait(request, STATUS_WAIT_MOST_MS));
+                .wait_ms = web_prefer_wait(request, WAITERS_MOST_MS));
     struct fault fault;
 
     if (command_send_task(producer->bus, producer->topic, log_node(), task, on_delivered,

@@ -21,7 +21,7 @@
 #define QUEUE_MOST 80000 /* messages without a report; librdkafka takes 100,000 */
 #define BATCH_MOST (5 * 1024 * 1024)
 #define FORM_MOST (384 * 1024)
-#define CANCEL_MOST 4096
+#define ACTION_MOST 4096
 #define SMALL_MOST 4096
 #define SCHEDULE_MOST (TASK_BODY_MOST + 64 * 1024)
 #define IMPORT_MOST (5 * 1024 * 1024)
@@ -187,7 +187,8 @@ int main(int count, char **arguments)
         {"GET", "/api/v1/tasks", list_tasks, 0, 0, NULL, NULL},
         {"GET", "/api/v1/tasks/{id}", status_task, 0, 0, NULL, NULL},
         {"GET", "/api/v1/tasks/{id}/attempts", status_attempts, 0, 0, NULL, NULL},
-        {"POST", "/api/v1/tasks/{id}/cancel", status_cancel, CANCEL_MOST, 0, NULL, NULL},
+        {"POST", "/api/v1/tasks/{id}/cancel", action_cancel, ACTION_MOST, 0, NULL, NULL},
+        {"POST", "/api/v1/tasks/{id}/retry", action_retry, ACTION_MOST, 0, NULL, NULL},
         {"GET", "/api/v1/schedules", schedule_list, 0, 0, NULL, NULL},
         {"POST", "/api/v1/schedules:import", schedule_import, IMPORT_MOST, WEB_NDJSON | WEB_CRONTAB,
          NULL, NULL},

@@ -26,7 +26,8 @@ struct producer {
 
 /* Routes; `data` is the struct producer. */
 web_handler accept_task, accept_batch, accept_legacy, accept_either, legacy_health;
-web_handler status_task, status_attempts, status_cancel, list_tasks, cluster_nodes, cluster_show;
+web_handler status_task, status_attempts, list_tasks, cluster_nodes, cluster_show;
+web_handler action_cancel, action_retry;
 web_handler schedule_list, schedule_get, schedule_put, schedule_delete, schedule_pause;
 web_handler schedule_resume, schedule_trigger, schedule_backfill, schedule_upcoming, schedule_fires;
 web_handler schedule_import, cron_explain;

@@ -27,8 +27,12 @@ struct json_object *render_actions(const char *state)
     struct json_object *actions = json_object_new_array();
     enum task_state read;
 
-    if (state_read(&read, state) && state_may_become(read, STATE_CANCELLED))
+    if (!state_read(&read, state))
+        return actions;
+    if (state_may_become(read, STATE_CANCELLED))
         json_object_array_add(actions, json_object_new_string("cancel"));
+    if (state_is_final(read) && state_may_become(read, STATE_SCHEDULED))
+        json_object_array_add(actions, json_object_new_string("retry"));
     return actions;
 }
 

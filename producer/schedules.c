@@ -276,7 +276,7 @@ static void send_edit(struct producer *producer, struct web_request *request, st
 {
     struct sent *sent =
         mem_new(struct sent, .producer = producer, .request = request, .edit = *edit,
-                .wait_ms = web_prefer_wait(request, STATUS_WAIT_MOST_MS));
+                .wait_ms = web_prefer_wait(request, WAITERS_MOST_MS));
     struct fault fault;
 
     sent->edit.schedule = NULL;

@@ -5,8 +5,6 @@
 #include "producer/answer.h"
 #include "producer/waiters.h"
 
-#define STATUS_WAIT_MOST_MS 60000
-
 /*
  * Answers a request whose task is stored or refused by now: 201 with the task, 422 with the reason,
  * 202 where the database went away meanwhile.

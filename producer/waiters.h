@@ -9,6 +9,8 @@
 #include "common/uuid.h"
 #include "producer/after.h"
 
+#define WAITERS_MOST_MS 60000 /* no request waits longer */
+
 struct waiters;
 
 enum waiters_until {

@@ -6,6 +6,16 @@ ALTER TABLE schedule_version ADD COLUMN retry jsonb;
 -- with it. Nodes of the version before do not say it; then it counts from 0 again.
 ALTER TABLE attempt ADD COLUMN spent smallint NOT NULL DEFAULT 0;
 
+-- What people did with a task, by the command's own identity: it has its effect once.
+CREATE TABLE task_action (
+    task_id uuid NOT NULL,
+    command uuid NOT NULL,
+    action  text NOT NULL,
+    reason  text NOT NULL,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (task_id, command)
+);
+
 -- Those that wait for another attempt, however many wait for their first.
 CREATE INDEX due_retrying ON due (run_at, task_id) WHERE spent > 0;
 

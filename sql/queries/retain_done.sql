@@ -25,6 +25,8 @@ WITH lease AS MATERIALIZED (
     WHERE x.tag = g.tag AND x.run_at = g.run_at AND x.task_id = g.id
 ), attempts AS (
     DELETE FROM attempt WHERE task_id = ANY (ARRAY(SELECT task_id FROM old))
+), actions AS (
+    DELETE FROM task_action WHERE task_id = ANY (ARRAY(SELECT task_id FROM old))
 ), tasks AS (
     DELETE FROM task WHERE id = ANY (ARRAY(SELECT task_id FROM old)) RETURNING id
 )

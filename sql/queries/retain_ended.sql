@@ -1,4 +1,5 @@
 -- Removes tasks that ended otherwise than by success more than $3 ms ago, at most $4 of them.
+-- Settles: a retry of the same task (one that is locked is passed over, and is gone then).
 WITH lease AS MATERIALIZED (
     SELECT true FROM master
     WHERE owner = $1::uuid AND epoch = $2::bigint AND expires_at > clock_timestamp()
@@ -8,6 +9,7 @@ WITH lease AS MATERIALIZED (
     WHERE ended_at < (SELECT clock_timestamp() - $3::bigint * interval '1 ms')
       AND EXISTS (SELECT FROM lease)
     ORDER BY ended_at LIMIT $4::int
+    FOR UPDATE SKIP LOCKED
 ), tags AS (
     DELETE FROM task_tag x USING (
         SELECT t.id, t.run_at, g.tag
@@ -18,6 +20,8 @@ WITH lease AS MATERIALIZED (
     WHERE x.tag = g.tag AND x.run_at = g.run_at AND x.task_id = g.id
 ), attempts AS (
     DELETE FROM attempt WHERE task_id = ANY (ARRAY(SELECT task_id FROM old))
+), actions AS (
+    DELETE FROM task_action WHERE task_id = ANY (ARRAY(SELECT task_id FROM old))
 ), ends AS (
     DELETE FROM task_end WHERE task_id = ANY (ARRAY(SELECT task_id FROM old))
 ), tasks AS (

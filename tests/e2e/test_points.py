@@ -450,6 +450,21 @@ def cancel_dies(stage, point):
     stage.settle(ids, runs=runs, state="cancelled")
 
 
+@story("redrive.committed")
+def a_retry_that_is_read_again_runs_nothing(stage):
+    """It has failed a second time when another consumer reads the command anew."""
+    stage.start()
+    ids = stage.post(1, shell={"command": f'echo "$ROTA_TASK_ID $ROTA_ATTEMPT start" >> {stage.record}; exit 1'})
+    stage.settle(ids, state="failed")
+    stage.arm_consumers("redrive.committed=kill")
+    answer = stage.cluster.front.post(f"/api/v1/tasks/{ids[0]}/retry", {"reason": "as told"})
+    assert answer.status == 202, answer
+    died = stage.reached_by_one()
+    other = next(node for node in stage.of("consumer") if node is not died)
+    assert "state=failed" in other.wait_line("event=task.retry_refused", 40)
+    stage.settle(ids, runs=2, state="failed")
+
+
 @story("cancel.between", "cancel.missed")
 def a_task_ends_while_it_is_cancelled(stage):
     stage.start()

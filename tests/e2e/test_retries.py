@@ -178,6 +178,58 @@ def test_a_task_that_kills_its_executors_stops(cluster):
     assert len(outcomes(cluster, task["id"])) <= 4
 
 
+def retry(cluster, identity, **headers):
+    return cluster.front.post(f"/api/v1/tasks/{identity}/retry", {"reason": "mended"}, headers)
+
+
+def test_a_failed_task_is_started_anew(cluster, tmp_path):
+    task = cluster.schedule(shell(f"test -e {tmp_path}/mended", retry={"max_attempts": 2, **SOON}))
+    ended = cluster.wait_state(task["id"])
+    assert ended["state"] == "failed" and ended["allowed_actions"] == ["retry"]
+    answer = retry(cluster, task["id"], Prefer="wait=10")
+    assert answer.status == 200, answer
+    assert answer.headers["Preference-Applied"] == "wait=10"
+    assert cluster.wait_state(task["id"])["state"] == "failed", "both of its attempts fail once more"
+    (tmp_path / "mended").touch()
+    answer = retry(cluster, task["id"])
+    assert answer.status == 202 and answer.json()["action"] == "retry", answer
+    assert cluster.wait_state(task["id"], "succeeded")["attempt"] == 5
+    assert outcomes(cluster, task["id"]) == ["failed"] * 4 + ["succeeded"]
+    assert cluster.value("SELECT array_agg(spent ORDER BY token) FROM attempt WHERE task_id = %s",
+                         task["id"]) == [0, 1, 0, 1, 0]
+    assert cluster.value("SELECT array_agg(reason) FROM task_action WHERE task_id = %s", task["id"]) == ["mended"] * 2
+
+
+def test_a_cancelled_and_an_expired_task_are_started_anew(cluster):
+    cancelled = cluster.schedule({"type": "log", "delay": "PT1H", "tags": ["late"]})["id"]
+    answer = cluster.front.post(f"/api/v1/tasks/{cancelled}/cancel", None, {"Prefer": "wait=10"})
+    assert answer.status == 200, answer
+    expired = cluster.schedule({"type": "log", "queue": "nobody", "start_deadline": "PT0.1S"})["id"]
+    cluster.wait_state(expired, "expired")
+    assert retry(cluster, cancelled).status == 202
+    done = cluster.wait_state(cancelled, "succeeded")
+    assert done["attempt"] == 1 and done["run_at"] < done["started_at"]
+    tagged = cluster.front.get("/api/v1/tasks?tag=late").json()["items"]
+    assert [item["id"] for item in tagged] == [cancelled]
+    assert retry(cluster, expired, Prefer="wait=10").json()["state"] == "scheduled"
+    cluster.sql("UPDATE due SET queue = 'default' WHERE task_id = %s", expired)
+    assert cluster.wait_state(expired, "succeeded")["start_deadline"] is None
+
+
+def test_what_cannot_be_started_anew(cluster):
+    waiting = cluster.schedule({"type": "log", "delay": "PT1H"})["id"]
+    done = cluster.schedule({"type": "log"})["id"]
+    cluster.wait_state(done, "succeeded")
+    cluster.wait_state(waiting, "scheduled")
+    for identity, state, actions in ((waiting, "scheduled", ["cancel"]), (done, "succeeded", [])):
+        answer = retry(cluster, identity)
+        assert answer.status == 409 and answer.json()["current_state"] == state, answer
+        assert answer.json()["allowed_actions"] == actions
+    assert retry(cluster, "01890000-0000-7000-8000-000000000000").status == 404
+    answer = cluster.front.post(f"/api/v1/tasks/{done}/retry", {"why": "mended"})
+    assert answer.status == 422 and answer.json()["errors"][0]["pointer"] == "#/why", answer
+
+
 @pytest.mark.parametrize("retry, pointer", [
     ("often", "#/retry"),
     ({"max_attempts": 0}, "#/retry/max_attempts"),

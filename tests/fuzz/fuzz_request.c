@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static web_handler *const handlers[] = {accept_legacy, accept_either, accept_task,
-                                            status_cancel};
+                                            action_cancel};
     static const char *const types[] = {"application/json", "application/x-www-form-urlencoded",
                                         NULL, "Application/JSON; charset=utf-8"};
     const uint8_t *end = size > 1 ? memchr(bytes + 1, '\n', size - 1) : NULL;

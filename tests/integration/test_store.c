@@ -337,11 +337,11 @@ static void a_cancel_comes_after_what_came_before_it(void **state)
     for (int i = 0; i < 20; i++) {
         id = post_task(&stage, "{\"type\":\"log\",\"delay\":\"PT1H\"}", NULL);
         if (i % 2)
-            assert_true(command_send_cancel(stage.bus, stage.commands, "test", &id, "not needed",
-                                            on_answer, NULL, &fault));
+            assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &id,
+                                            "not needed", on_answer, NULL, &fault));
     }
-    assert_true(
-        command_send_cancel(stage.bus, stage.commands, "test", &late, "", on_answer, NULL, &fault));
+    assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &late, "",
+                                    on_answer, NULL, &fault));
     open_store(&stage);
     pump_until(stored_upto(&stage) == 31);
     assert_int_equal(tasks(&stage), 20);
@@ -367,8 +367,8 @@ static void an_open_attempt_is_asked_to_stop(void **state)
             "LISTEN rota_x_00000000000040008000000000000001;"
             "INSERT INTO attempt SELECT task_id, 1, '00000000-0000-4000-8000-000000000001', 1, "
             "now() FROM due; DELETE FROM due");
-    assert_true(command_send_cancel(stage.bus, stage.commands, "test", &id, "stop it", on_answer,
-                                    NULL, &fault));
+    assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &id,
+                                    "stop it", on_answer, NULL, &fault));
     pump_until(stored_upto(&stage) == 2);
     assert_string_equal(
         ask_sql(stage.sql, "SELECT cancel_reason FROM attempt WHERE cancel_at IS NOT NULL"),
