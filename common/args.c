@@ -94,6 +94,15 @@ void args_int4(struct args *args, int32_t number)
     memcpy(value(args, sizeof wire), &wire, sizeof wire);
 }
 
+void args_float8(struct args *args, double number)
+{
+    uint64_t wire;
+
+    memcpy(&wire, &number, sizeof wire);
+    wire = htobe64(wire);
+    memcpy(value(args, sizeof wire), &wire, sizeof wire);
+}
+
 void args_int8(struct args *args, int64_t number)
 {
     uint64_t wire = htobe64((uint64_t)number);

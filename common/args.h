@@ -54,6 +54,7 @@ void args_some(struct args *args, int64_t value); /* int8; 0: null */
 void args_bool(struct args *args, bool value);
 void args_int2(struct args *args, int16_t value);
 void args_int4(struct args *args, int32_t value);
+void args_float8(struct args *args, double value);
 void args_int8(struct args *args, int64_t value);
 void args_time(struct args *args, int64_t unix_us);
 void args_uuid(struct args *args, const struct uuid *value);

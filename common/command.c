@@ -13,6 +13,7 @@
 
 static bool read_task(struct command *ret, struct json_object *object, struct problems *problems);
 static bool read_action(struct command *ret, struct json_object *object, struct problems *problems);
+static bool read_queue(struct command *ret, struct json_object *object, struct problems *problems);
 static bool read_edit(struct command *ret, struct json_object *object, struct problems *problems);
 
 static const struct {
@@ -22,6 +23,8 @@ static const struct {
     [COMMAND_TASK] = {"rota.task.schedule.", "v1", read_task},
     [COMMAND_CANCEL] = {"rota.task.cancel.", "v1", read_action},
     [COMMAND_RETRY] = {"rota.task.retry.", "v1", read_action},
+    [COMMAND_RUN_NOW] = {"rota.task.run-now.", "v1", read_action},
+    [COMMAND_QUEUE] = {"rota.queue.set.", "v1", read_queue},
     [COMMAND_PUT] = {"rota.schedule.put.", "v1", read_edit},
     [COMMAND_PAUSE] = {"rota.schedule.pause.", "v1", read_edit},
     [COMMAND_RESUME] = {"rota.schedule.resume.", "v1", read_edit},
@@ -101,6 +104,17 @@ static bool read_action(struct command *ret, struct json_object *object, struct 
     if (uuid_is_nil(&ret->command) && ret->kind != COMMAND_CANCEL && !problems->count)
         field_refuse(&command, "is required");
     return !problems->count;
+}
+
+static bool read_queue(struct command *ret, struct json_object *object, struct problems *problems)
+{
+    struct queue_change change = {.version = 0};
+    bool ok = queue_read_command(&change, object, problems);
+
+    ret->id = change.id;
+    if (ok)
+        ret->queue = memcpy(mem_new(struct queue_change, .id = change.id), &change, sizeof change);
+    return ok;
 }
 
 static bool read_edit(struct command *ret, struct json_object *object, struct problems *problems)
@@ -237,6 +251,7 @@ void command_done(struct command *command)
     if (command->edit)
         edit_done(command->edit);
     free(command->edit);
+    free(command->queue);
 }
 
 /* --- Sending --------------------------------------------------------------------------------- */
@@ -305,32 +320,51 @@ bool command_send_task(struct bus *bus, const char *topic, const char *node,
                       reply, data, fault);
 }
 
-/* An event of its own, hence an id of its own. */
 bool command_send_action(struct bus *bus, const char *topic, const char *node,
-                         enum command_kind kind, const struct uuid *id, const char *reason,
-                         bus_reply *reply, void *data, struct fault *fault)
+                         const struct command_action *action, bus_reply *reply, void *data,
+                         struct fault *fault)
 {
     SCOPED(scoped_json) struct json_object *value = json_object_new_object();
-    int64_t now_us = clock_database_us();
-    struct uuid command = uuid_ordered(now_us);
     char text[UUID_TEXT];
     size_t size;
 
-    json_object_object_add(value, "command", json_object_new_string(uuid_write(text, &command)));
-    json_object_object_add(value, "id", json_object_new_string(uuid_write(text, id)));
-    if (reason && *reason)
-        json_object_object_add(value, "reason", json_object_new_string(reason));
+    uuid_write(text, &action->command);
+    json_object_object_add(value, "command", json_object_new_string(text));
+    uuid_write(text, &action->id);
+    json_object_object_add(value, "id", json_object_new_string(text));
+    if (action->reason && *action->reason)
+        json_object_object_add(value, "reason", json_object_new_string(action->reason));
     const char *bytes = json_text(value, &size);
 
     return send_event(bus,
                       &(struct event){.topic = topic,
                                       .node = node,
-                                      .kind = kind,
-                                      .id = command,
+                                      .kind = action->kind,
+                                      .id = action->command,
                                       .key = text,
                                       .object = "tasks",
-                                      .at_us = now_us,
+                                      .at_us = clock_database_us(),
                                       .value = bytes,
+                                      .value_size = size},
+                      reply, data, fault);
+}
+
+bool command_send_queue(struct bus *bus, const char *topic, const char *node,
+                        const struct queue_change *change, bus_reply *reply, void *data,
+                        struct fault *fault)
+{
+    size_t size;
+    SCOPED(scoped_text) char *value = queue_command(change, &size);
+
+    return send_event(bus,
+                      &(struct event){.topic = topic,
+                                      .node = node,
+                                      .kind = COMMAND_QUEUE,
+                                      .id = change->id,
+                                      .key = change->name,
+                                      .object = "queues",
+                                      .at_us = change->created_at_us,
+                                      .value = value,
                                       .value_size = size},
                       reply, data, fault);
 }

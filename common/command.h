@@ -1,6 +1,7 @@
 /*
  * Commands on rota.commands: CloudEvents in binary mode. The header ce_type says what the value is
- * (rota.task.schedule.v1, cancel, retry, rota.schedule.put.v1, pause, resume, delete) and the
+ * (rota.task.schedule.v1, cancel, retry, run-now, rota.queue.set.v1, rota.schedule.put.v1, pause,
+ * resume, delete) and the
  * value names the task, or the schedule; the record's key is the task's id, or the schedule's name,
  * so that commands for one object stay in order. A later version (.v2) is refused with
  * its reason. Records of the founding topic scheduler-task, {"execTs":ms,"data":".."}, read as log
@@ -10,6 +11,7 @@
 
 #include "common/bus.h"
 #include "common/edit.h"
+#include "common/queue.h"
 #include "common/task.h"
 
 #include <librdkafka/rdkafka.h>
@@ -21,7 +23,9 @@ enum command_kind {
     COMMAND_TASK,
     COMMAND_CANCEL,
     COMMAND_RETRY,
-    COMMAND_PUT, /* of a schedule, as those that follow */
+    COMMAND_RUN_NOW,
+    COMMAND_QUEUE, /* what holds for a queue */
+    COMMAND_PUT,   /* of a schedule, as those that follow */
     COMMAND_PAUSE,
     COMMAND_RESUME,
     COMMAND_DELETE,
@@ -32,8 +36,9 @@ struct command {
     enum command_kind kind;
     struct uuid id;   /* of the task it is about; of the command itself, where it is a schedule's */
     struct task task; /* of COMMAND_TASK */
-    struct edit *edit;   /* of a schedule's, else NULL */
-    struct uuid command; /* its own identity, where it is an action on a task; nil: none */
+    struct queue_change *queue; /* of COMMAND_QUEUE, else NULL */
+    struct edit *edit;          /* of a schedule's, else NULL */
+    struct uuid command;        /* its own identity, where it is an action on a task; nil: none */
     char reason[COMMAND_REASON_MOST + 1]; /* of such an action */
 };
 
@@ -68,9 +73,18 @@ void command_done(struct command *command);
 bool command_send_task(struct bus *bus, const char *topic, const char *node,
                        const struct task *task, bus_reply *reply, void *data, struct fault *fault);
 
-/* An action on the task `id`: COMMAND_CANCEL, COMMAND_RETRY. */
+/* An action on a task: `kind` (COMMAND_CANCEL, COMMAND_RETRY, COMMAND_RUN_NOW), `id` of the task,
+ * `command` of its own. */
+struct command_action {
+    enum command_kind kind;
+    struct uuid id, command;
+    const char *reason; /* NULL: none */
+};
 bool command_send_action(struct bus *bus, const char *topic, const char *node,
-                         enum command_kind kind, const struct uuid *id, const char *reason,
-                         bus_reply *reply, void *data, struct fault *fault);
+                         const struct command_action *action, bus_reply *reply, void *data,
+                         struct fault *fault);
+bool command_send_queue(struct bus *bus, const char *topic, const char *node,
+                        const struct queue_change *change, bus_reply *reply, void *data,
+                        struct fault *fault);
 bool command_send_edit(struct bus *bus, const char *topic, const char *node,
                        const struct edit *edit, bus_reply *reply, void *data, struct fault *fault);

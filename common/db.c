@@ -17,7 +17,7 @@
 #define STATEMENT_MS 5000
 #define LOCK_MS 1000
 #define ANSWER_SLACK_US INT64_C(5000000) /* on the way, beyond the server's own time-out */
-#define CHANNELS_MOST 4
+#define CHANNELS_MOST 8
 #define CHANNEL_SIZE 64
 
 enum call_kind { CALL_QUERY, CALL_SESSION, CALL_LISTEN, CALL_SCRIPT };

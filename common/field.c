@@ -172,15 +172,16 @@ bool field_int(int64_t *ret, const struct field *at, struct json_object *value, 
     return true;
 }
 
-bool field_share(double *ret, const struct field *at, struct json_object *value)
+bool field_number(double *ret, const struct field *at, struct json_object *value, double least,
+                  double most)
 {
-    double share = json_object_get_double(value);
+    double number = json_object_get_double(value);
 
     if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
         return field_refuse(at, "must be a number");
-    if (!(share >= 0 && share <= 1))
-        return field_refuse(at, "must be from 0 to 1");
-    *ret = share;
+    if (!(number >= least && number <= most))
+        return field_refuse(at, "must be from %.9g to %.9g", least, most);
+    *ret = number;
     return true;
 }
 

@@ -40,8 +40,8 @@ bool field_text(const char **ret, const struct field *at, struct json_object *va
                 size_t most_bytes);
 bool field_int(int64_t *ret, const struct field *at, struct json_object *value, int64_t least,
                int64_t most);
-/* From 0 to 1. */
-bool field_share(double *ret, const struct field *at, struct json_object *value);
+bool field_number(double *ret, const struct field *at, struct json_object *value, double least,
+                  double most);
 bool field_instant(int64_t *ret_us, const struct field *at, struct json_object *value);
 bool field_duration(int64_t *ret_ms, const struct field *at, struct json_object *value,
                     int64_t least_ms, int64_t most_ms);

@@ -29,7 +29,7 @@ static const struct retry_case usual_http[] = {
 struct reading {
     struct retry retry;
     const char *type;
-    bool has_max;
+    bool has_initial, has_max;
 };
 
 /* --- Reading --------------------------------------------------------------------------------- */
@@ -62,7 +62,8 @@ static void read_initial(void *data, struct json_object *value, const struct fie
 {
     struct reading *reading = data;
 
-    field_duration(&reading->retry.initial_ms, at, value, 0, RETRY_WAIT_MOST_MS);
+    reading->has_initial =
+        field_duration(&reading->retry.initial_ms, at, value, 0, RETRY_WAIT_MOST_MS);
 }
 
 static void read_max(void *data, struct json_object *value, const struct field *at)
@@ -76,7 +77,7 @@ static void read_jitter(void *data, struct json_object *value, const struct fiel
 {
     struct reading *reading = data;
 
-    field_share(&reading->retry.jitter, at, value);
+    field_number(&reading->retry.jitter, at, value, 0, 1);
 }
 
 /* "75" or "1-99", within the bounds of its end. */
@@ -154,6 +155,8 @@ static void settle(struct reading *reading, const struct field *at)
     }
     if (!reading->has_max && retry->max_ms < retry->initial_ms)
         retry->max_ms = retry->initial_ms;
+    if (!reading->has_initial && retry->initial_ms > retry->max_ms)
+        retry->initial_ms = retry->max_ms;
     if (retry->max_ms < retry->initial_ms)
         field_refuse(&max, "must be at least as long as initial");
 }
@@ -282,6 +285,15 @@ static double drawn(const struct retry_ended *ended)
     return (double)((state ^ (state >> 31)) >> 11) * 0x1p-53;
 }
 
+/* Not before the target asks for it, and not all of them in that moment. */
+static int64_t asked_ms(const struct retry *retry, const struct retry_ended *ended)
+{
+    int64_t wait_ms = ended->after_ms < retry->max_ms ? ended->after_ms : retry->max_ms;
+
+    wait_ms += (int64_t)((double)wait_ms * retry->jitter * drawn(ended));
+    return wait_ms < retry->max_ms ? wait_ms : retry->max_ms;
+}
+
 int64_t retry_wait_ms(const struct retry *retry, const struct retry_ended *ended)
 {
     int64_t wait_ms = backoff_ms(retry, ended->spent);
@@ -289,7 +301,7 @@ int64_t retry_wait_ms(const struct retry *retry, const struct retry_ended *ended
     if (!is_tried_again(retry, ended))
         return 0;
     if (ended->after_ms > 0)
-        wait_ms = ended->after_ms < retry->max_ms ? ended->after_ms : retry->max_ms;
+        wait_ms = asked_ms(retry, ended);
     else
         wait_ms -= (int64_t)((double)wait_ms * retry->jitter * drawn(ended));
     return wait_ms > 0 ? wait_ms : 1;

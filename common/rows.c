@@ -77,6 +77,19 @@ struct uuid rows_uuid(const PGresult *rows, int row, int column)
     return uuid;
 }
 
+double rows_double(const PGresult *rows, int row, int column)
+{
+    int64_t bits;
+    double number;
+
+    if (rows_is_null(rows, row, column))
+        return 0;
+    assert(PQgetlength(rows, row, column) == 8);
+    bits = big_endian(PQgetvalue(rows, row, column), 8);
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
 const char *rows_text(const PGresult *rows, int row, int column)
 {
     return rows_is_null(rows, row, column) ? NULL : PQgetvalue(rows, row, column);

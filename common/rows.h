@@ -18,6 +18,7 @@ int64_t rows_int(const PGresult *rows, int row, int column);
 int64_t rows_time(const PGresult *rows, int row, int column);
 struct uuid rows_uuid(const PGresult *rows, int row, int column); /* null: nil */
 /* text, name, enum, jsonb cast to text; null: NULL; lives as long as `rows` */
+double rows_double(const PGresult *rows, int row, int column); /* float8 */
 const char *rows_text(const PGresult *rows, int row, int column);
 int rows_length(const PGresult *rows, int row, int column);
 

@@ -8,8 +8,10 @@
 #define LANES_MOST 64
 
 static const enum item_kind kinds[COMMAND_KIND_COUNT] = {
-    [COMMAND_TASK] = ITEM_TASK,   [COMMAND_CANCEL] = ITEM_CANCEL, [COMMAND_RETRY] = ITEM_REDRIVE,
-    [COMMAND_PUT] = ITEM_EDIT,    [COMMAND_PAUSE] = ITEM_EDIT,    [COMMAND_RESUME] = ITEM_EDIT,
+    [COMMAND_TASK] = ITEM_TASK,     [COMMAND_CANCEL] = ITEM_CANCEL,
+    [COMMAND_RETRY] = ITEM_REDRIVE, [COMMAND_RUN_NOW] = ITEM_REDRIVE,
+    [COMMAND_QUEUE] = ITEM_QUEUE,   [COMMAND_PUT] = ITEM_EDIT,
+    [COMMAND_PAUSE] = ITEM_EDIT,    [COMMAND_RESUME] = ITEM_EDIT,
     [COMMAND_DELETE] = ITEM_EDIT,
 };
 
@@ -41,7 +43,8 @@ void item_free(struct item *item)
 
 bool item_stands_alone(const struct item *item)
 {
-    return item->kind == ITEM_CANCEL || item->kind == ITEM_REDRIVE || item->kind == ITEM_EDIT;
+    return item->kind == ITEM_CANCEL || item->kind == ITEM_REDRIVE || item->kind == ITEM_QUEUE ||
+           item->kind == ITEM_EDIT;
 }
 
 size_t item_size(const struct item *item)

@@ -47,6 +47,7 @@ enum item_kind {
     ITEM_TASK,
     ITEM_CANCEL,
     ITEM_REDRIVE,
+    ITEM_QUEUE,
     ITEM_EDIT, /* of a schedule */
     ITEM_REJECTED,
     ITEM_PASSED, /* has had its effect, only the offset moves */

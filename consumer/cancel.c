@@ -9,7 +9,7 @@
 
 struct cancel {
     struct db *db;
-    struct uuid id;
+    struct uuid id, command;
     char *reason;
     int rounds;
     cancel_reply *reply;
@@ -26,13 +26,16 @@ static void finish(struct cancel *cancel, enum cancel_outcome outcome, const cha
     free(cancel);
 }
 
-static void ask(struct cancel *cancel, enum query query, bool with_reason, db_reply *reply)
+static void ask(struct cancel *cancel, enum query query, db_reply *reply)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
 
     args_uuid(&args, &cancel->id);
-    if (with_reason)
-        args_text(&args, cancel->reason);
+    args_text(&args, cancel->reason);
+    if (uuid_is_nil(&cancel->command))
+        args_null(&args);
+    else
+        args_uuid(&args, &cancel->command);
     db_call(cancel->db, query, &args, reply, cancel);
 }
 
@@ -64,7 +67,7 @@ static void on_asked(void *data, const PGresult *rows, const struct fault *fault
         finish(cancel, CANCEL_REQUESTED, NULL, NULL);
     } else {
         POINT(CANCEL_MISSED);
-        ask(cancel, QUERY_CANCEL_LOOK, false, on_looked);
+        ask(cancel, QUERY_CANCEL_LOOK, on_looked);
     }
 }
 
@@ -79,20 +82,20 @@ static void on_ended(void *data, const PGresult *rows, const struct fault *fault
         finish(cancel, CANCEL_DONE, "cancelled", NULL);
     } else {
         POINT(CANCEL_BETWEEN);
-        ask(cancel, QUERY_CANCEL_ATTEMPT, true, on_asked);
+        ask(cancel, QUERY_CANCEL_ATTEMPT, on_asked);
     }
 }
 
 static void end_waiting(struct cancel *cancel)
 {
-    ask(cancel, QUERY_CANCEL_DUE, true, on_ended);
+    ask(cancel, QUERY_CANCEL_DUE, on_ended);
 }
 
-void cancel_apply(struct db *db, const struct uuid *id, const char *reason, cancel_reply *reply,
-                  void *data)
+void cancel_apply(struct db *db, const struct uuid *id, const struct uuid *command,
+                  const char *reason, cancel_reply *reply, void *data)
 {
-    struct cancel *cancel = mem_new(struct cancel, .db = db, .id = *id, .reason = mem_text(reason),
-                                    .reply = reply, .data = data);
+    struct cancel *cancel = mem_new(struct cancel, .db = db, .id = *id, .command = *command,
+                                    .reason = mem_text(reason), .reply = reply, .data = data);
 
     end_waiting(cancel);
 }

@@ -1,7 +1,8 @@
 /*
  * A cancel command, applied: the waiting task ends, or the open attempt gets the request, which the
  * executor, the finish and the recovery see. Each step is a statement of its own, so that it sees
- * what the step before lost its race to. Applying one twice does what applying it once does.
+ * what the step before lost its race to. Applying one twice does what applying it once does, also
+ * where the task was started anew in between.
  */
 #pragma once
 
@@ -21,6 +22,7 @@ enum cancel_outcome {
 typedef void cancel_reply(void *data, enum cancel_outcome outcome, const char *state,
                           const struct fault *fault);
 
-/* `reason` is copied. */
-void cancel_apply(struct db *db, const struct uuid *id, const char *reason, cancel_reply *reply,
-                  void *data);
+/* `command` is its own identity, under which it is judged once; nil: it has none. `reason` is
+ * copied. */
+void cancel_apply(struct db *db, const struct uuid *id, const struct uuid *command,
+                  const char *reason, cancel_reply *reply, void *data);

@@ -13,6 +13,7 @@
 #define STARVING_FIRST_US INT64_C(5000)
 #define STARVING_LONGEST_US INT64_C(1000000)
 #define REFUSED_WAIT_US INT64_C(100000)
+#define POUR_WAIT_MS 20 /* a bucket is not looked into more often */
 
 struct dispatch {
     sd_event *loop;
@@ -31,6 +32,7 @@ struct dispatch {
     int priority, limit;
     int64_t base, asked_us;
     bool looking_executors, looking_lanes, known; /* known: executors were looked up */
+    bool look_again; /* at the lanes, when the look under way is over */
     int64_t starving_us;
     sd_event_source *timer, *tick;
 };
@@ -47,7 +49,9 @@ enum {
     NEXT_RUN_AT,
     SAID_EXECUTORS,
     SAID_CREDITS,
-    SAID_READ_UPTO
+    SAID_READ_UPTO,
+    ROOM,
+    MORE_IN_MS
 };
 
 static void step(struct dispatch *dispatch);
@@ -169,6 +173,8 @@ static void look_at_executors(struct dispatch *dispatch)
     db_call(dispatch->look, QUERY_EXECUTORS, &args, on_executors, dispatch);
 }
 
+static void look_at_lanes(struct dispatch *dispatch);
+
 static void on_lanes(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct dispatch *dispatch = data;
@@ -190,11 +196,14 @@ static void on_lanes(void *data, const PGresult *rows, const struct fault *fault
     lanes_sweep(&dispatch->lanes);
     if (late)
         dispatch->owner.late(dispatch->owner.data);
+    if (dispatch->look_again)
+        look_at_lanes(dispatch);
     step(dispatch);
 }
 
 static void look_at_lanes(struct dispatch *dispatch)
 {
+    dispatch->look_again = dispatch->looking_lanes;
     if (dispatch->looking_lanes)
         return;
     dispatch->looking_lanes = true;
@@ -296,6 +305,18 @@ static struct uuid last_task(const PGresult *rows)
     return last;
 }
 
+/* The queue's own bounds have cut the answer short: until they may allow more. */
+static int64_t held_until(const struct dispatch *dispatch, const PGresult *rows)
+{
+    int64_t wait_ms = dispatch->config->poll_ms;
+
+    if (!rows_is_null(rows, 0, MORE_IN_MS) && rows_int(rows, 0, MORE_IN_MS) < wait_ms)
+        wait_ms = rows_int(rows, 0, MORE_IN_MS);
+    if (wait_ms < POUR_WAIT_MS)
+        wait_ms = POUR_WAIT_MS;
+    return rows_time(rows, 0, NOW) + wait_ms * 1000;
+}
+
 /* Where the lane stands after an answer: behind the last row taken, waiting for the next instant.
  */
 static void move_lane(struct dispatch *dispatch, const PGresult *rows, int taken)
@@ -314,8 +335,12 @@ static void move_lane(struct dispatch *dispatch, const PGresult *rows, int taken
             lane->cursor_id = last_task(rows);
         }
     }
-    if (taken == dispatch->limit)
+    bool held = !rows_is_null(rows, 0, ROOM) && taken == rows_int(rows, 0, ROOM);
+
+    if (taken == dispatch->limit || held)
         next_us = INT64_MIN; /* there may be more right behind */
+    if (held)
+        lane->held_us = held_until(dispatch, rows);
     if (next_us < lane->next_us)
         lane->next_us = next_us;
 }
@@ -426,9 +451,9 @@ static struct lane *choose(struct dispatch *dispatch, int64_t now_us, int64_t *s
         size_t at = (lanes->turn + i) % lanes->count;
         struct lane *lane = &lanes->list[at];
 
-        if (lane->next_us > now_us) {
-            if (lane->next_us < *soonest_us)
-                *soonest_us = lane->next_us;
+        if (lane_next(lane) > now_us) {
+            if (lane_next(lane) < *soonest_us)
+                *soonest_us = lane_next(lane);
             continue;
         }
         if (!takers_any(&dispatch->takers, lane->queue)) {
@@ -438,7 +463,7 @@ static struct lane *choose(struct dispatch *dispatch, int64_t now_us, int64_t *s
         /* Higher priorities of the same queue may stand before the place where the turn began. */
         while (at > 0 && !strcmp(lanes->list[at - 1].queue, lane->queue))
             at--;
-        while (lanes->list[at].next_us > now_us)
+        while (lane_next(&lanes->list[at]) > now_us)
             at++;
         lane = &lanes->list[at];
         while (at < lanes->count && !strcmp(lanes->list[at].queue, lane->queue))
@@ -559,6 +584,14 @@ void dispatch_due(struct dispatch *dispatch, const char *text)
         return;
     if (!lanes_hear(&dispatch->lanes, text))
         look_at_lanes(dispatch);
+    step(dispatch);
+}
+
+void dispatch_queue(struct dispatch *dispatch, const char *queue)
+{
+    if (!is_current(dispatch))
+        return;
+    lanes_release(&dispatch->lanes, queue);
     step(dispatch);
 }
 

@@ -35,6 +35,7 @@ void dispatch_end(struct dispatch *dispatch);
 /* Notifications. */
 void dispatch_due(struct dispatch *dispatch, const char *text);
 void dispatch_credit(struct dispatch *dispatch);
+void dispatch_queue(struct dispatch *dispatch, const char *queue);
 
 /* Tasks came back from a lost executor, of any lane: look now. */
 void dispatch_look(struct dispatch *dispatch);

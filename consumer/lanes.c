@@ -80,6 +80,18 @@ bool lanes_hear(struct lanes *lanes, const char *text)
     return true;
 }
 
+int64_t lane_next(const struct lane *lane)
+{
+    return lane->next_us > lane->held_us ? lane->next_us : lane->held_us;
+}
+
+void lanes_release(struct lanes *lanes, const char *queue)
+{
+    for (size_t i = 0; i < lanes->count; i++)
+        if (!queue || !strcmp(lanes->list[i].queue, queue))
+            lanes->list[i].held_us = 0;
+}
+
 void lanes_clear(struct lanes *lanes)
 {
     free(lanes->list);

@@ -23,6 +23,7 @@ struct lane {
     int64_t cursor_us; /* run_at of the last row taken; INT64_MIN + 1: before all */
     struct uuid cursor_id;
     int64_t next_us; /* the least run_at that may wait; LANE_NEVER: nothing known */
+    int64_t held_us; /* until then its queue lets nothing more go; 0: it does */
     bool seen;       /* in the look under way */
 };
 
@@ -42,4 +43,9 @@ void lanes_clear(struct lanes *lanes);
 
 /* Forgets lanes that the look did not see and of which nothing is expected. */
 void lanes_sweep(struct lanes *lanes);
+/* When there is next something to do. */
+int64_t lane_next(const struct lane *lane);
+
+/* The bounds of a queue may have changed (NULL: of any): its lanes are held no longer. */
+void lanes_release(struct lanes *lanes, const char *queue);
 struct lane *lanes_find(struct lanes *lanes, const char *queue, int priority);

@@ -86,6 +86,7 @@ static void on_began(void *data, int64_t epoch)
 
     db_listen(consumer->lease_db, "rota_due");
     db_listen(consumer->lease_db, "rota_credit");
+    db_listen(consumer->lease_db, "rota_queue");
     db_listen(consumer->lease_db, "rota_plan");
     dispatch_begin(consumer->dispatch, id, epoch);
     plan_begin(consumer->plan, id, epoch);
@@ -102,6 +103,7 @@ static void on_ended(void *data, const char *reason)
     (void)reason;
     db_unlisten(consumer->lease_db, "rota_due");
     db_unlisten(consumer->lease_db, "rota_credit");
+    db_unlisten(consumer->lease_db, "rota_queue");
     db_unlisten(consumer->lease_db, "rota_plan");
     dispatch_end(consumer->dispatch);
     plan_end(consumer->plan);
@@ -143,6 +145,8 @@ static void on_notified(void *data, const char *channel, const char *payload)
         dispatch_due(consumer->dispatch, payload);
     else if (!strcmp(channel, "rota_credit"))
         dispatch_credit(consumer->dispatch);
+    else if (!strcmp(channel, "rota_queue"))
+        dispatch_queue(consumer->dispatch, payload);
     else if (!strcmp(channel, "rota_plan"))
         plan_look(consumer->plan);
     else if (!strcmp(channel, "rota_master"))

@@ -199,8 +199,8 @@ static void count_fires(const struct planned *planned)
 static void cancel_last(const struct plan *plan, const struct planned *planned)
 {
     if (planned->step.cancel_last && planned->has_last)
-        cancel_apply(plan->work, &planned->last_run, "cancelled for the next fire of its schedule",
-                     on_cancelled, NULL);
+        cancel_apply(plan->work, &planned->last_run, &(struct uuid){0},
+                     "cancelled for the next fire of its schedule", on_cancelled, NULL);
 }
 
 static void tell_changed(const struct plan *plan, const PGresult *rows)

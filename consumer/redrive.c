@@ -10,7 +10,7 @@ struct redrive {
     void *data;
 };
 
-/* done; state. */
+/* done; state; lane. */
 static void on_redriven(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct redrive *redrive = data;
@@ -18,7 +18,8 @@ static void on_redriven(void *data, const PGresult *rows, const struct fault *fa
     if (!fault)
         POINT(REDRIVE_COMMITTED);
     redrive->reply(redrive->data, !fault && rows_bool(rows, 0, 0),
-                   fault ? NULL : rows_text(rows, 0, 1), fault);
+                   fault ? NULL : rows_text(rows, 0, 2), fault ? NULL : rows_text(rows, 0, 1),
+                   fault);
     free(redrive);
 }
 
@@ -29,6 +30,6 @@ void redrive_apply(struct db *db, const struct command *command, redrive_reply *
     args_uuid(&args, &command->id);
     args_uuid(&args, &command->command);
     args_text(&args, command->reason);
-    db_call(db, QUERY_REDRIVE, &args, on_redriven,
+    db_call(db, command->kind == COMMAND_RETRY ? QUERY_REDRIVE : QUERY_RUN_NOW, &args, on_redriven,
             mem_new(struct redrive, .reply = reply, .data = data));
 }

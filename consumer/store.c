@@ -11,6 +11,7 @@
 #include "common/point.h"
 #include "common/rows.h"
 #include "consumer/batch.h"
+#include "consumer/bounds.h"
 #include "consumer/cancel.h"
 #include "consumer/change.h"
 #include "consumer/redrive.h"
@@ -625,8 +626,13 @@ static void on_changed(void *data, enum change_outcome outcome, const char *code
     after_applying(store, fault);
 }
 
-static void on_redriven(void *data, bool done, const char *state, const struct fault *fault)
+static void on_redriven(void *data, bool done, const char *lane, const char *state,
+                        const struct fault *fault)
 {
+    static const char *const events[COMMAND_KIND_COUNT][2] = {
+        [COMMAND_RETRY] = {"task.retry_refused", "task.retried"},
+        [COMMAND_RUN_NOW] = {"task.run_now_refused", "task.run_now"},
+    };
     struct store *store = data;
 
     store->busy = false;
@@ -636,13 +642,39 @@ static void on_redriven(void *data, bool done, const char *state, const struct f
         struct item *item = applied(store);
         char id[UUID_TEXT];
 
-        log_info(done ? "task.retried" : "task.retry_refused",
+        log_info(events[item->command.kind][done],
                  "task=%s state=%s reason=%s partition=%d offset=%lld",
                  uuid_write(id, &item->command.id), state, LOG_VALUE(item->command.reason),
                  item->place->partition, (long long)item->message->offset);
         item->kind = ITEM_PASSED;
-        if (done)
-            notify(store, "rota_due", "*");
+        if (lane)
+            notify(store, "rota_due", lane);
+    }
+    after_applying(store, fault);
+}
+
+static void on_bounded(void *data, enum change_outcome outcome, const char *code,
+                       const char *detail, const struct fault *fault)
+{
+    struct store *store = data;
+
+    store->busy = false;
+    if (store->closing)
+        return;
+    if (!fault) {
+        struct item *item = applied(store);
+
+        if (outcome == CHANGE_REFUSED) {
+            item_refuse(item, code, detail);
+        } else {
+            log_info("queue.changed", "queue=%s%s%s%s partition=%d offset=%lld",
+                     item->command.queue->name, outcome == CHANGE_SAME ? " unchanged=yes" : "",
+                     *item->command.queue->reason ? " reason=" : "",
+                     *item->command.queue->reason ? LOG_VALUE(item->command.queue->reason) : "",
+                     item->place->partition, (long long)item->message->offset);
+            notify(store, "rota_queue", item->command.queue->name);
+            item->kind = ITEM_PASSED;
+        }
     }
     after_applying(store, fault);
 }
@@ -650,19 +682,21 @@ static void on_redriven(void *data, bool done, const char *state, const struct f
 static void apply(struct store *store, struct item *item)
 {
     const struct command *command = &item->command;
+    const struct change_place place = {.cluster = feed_cluster(store->feed),
+                                       .topic = item->place->topic,
+                                       .partition = item->place->partition,
+                                       .offset = item->message->offset};
 
     store->busy = true;
     if (item->kind == ITEM_CANCEL)
-        cancel_apply(store->db, &command->id, command->reason, on_cancelled, store);
+        cancel_apply(store->db, &command->id, &command->command, command->reason, on_cancelled,
+                     store);
     else if (item->kind == ITEM_REDRIVE)
         redrive_apply(store->db, command, on_redriven, store);
+    else if (item->kind == ITEM_QUEUE)
+        bounds_apply(store->db, command->queue, &place, on_bounded, store);
     else
-        change_apply(store->db, item->command.edit,
-                     &(struct change_place){.cluster = feed_cluster(store->feed),
-                                            .topic = item->place->topic,
-                                            .partition = item->place->partition,
-                                            .offset = item->message->offset},
-                     on_changed, store);
+        change_apply(store->db, command->edit, &place, on_changed, store);
 }
 
 static void drop_stale(struct store *store)

@@ -10,7 +10,8 @@
 void again_judge(struct attempt *attempt);
 
 /*
- * What a Retry-After header asks for, in ms: seconds, or an HTTP date (RFC 9110, 10.2.3) by the
- * database's clock `now_us`. 0: it asks for nothing that can be understood.
+ * What a Retry-After header asks for, in ms: seconds, or an HTTP date (RFC 9110, 10.2.3) that
+ * counts from the Date of the same answer, or from `now_us` where `date` is NULL. 0: nothing, or
+ * nothing that can be understood, or a time that is over.
  */
-int64_t again_after(const char *header, int64_t now_us);
+int64_t again_after(const char *header, const char *date, int64_t now_us);

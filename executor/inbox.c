@@ -49,7 +49,8 @@ enum {
 
 /*
  * Its start is on record before it starts: where it may not start twice, or not too late, and where
- * it was handed back before, which an executor that it ended at once may have done for it.
+ * it was handed back before: an executor that it ended at once may have done that for it. (One that
+ * was started anew looks the same, at the cost of a round trip.)
  */
 static bool asks(const PGresult *rows, int row)
 {
@@ -96,6 +97,7 @@ static bool take(struct executor *executor, const PGresult *rows, int row)
     if (rows_is_null(rows, row, STARTED))
         return run_take(executor->run, attempt, rows_bool(rows, row, CANCELLED));
     /* It ran here, and how it ended is not known any more: it does not run again. */
+    attempt->texts.retry = NULL;
     attempt->type = &print_type;
     run_end(attempt, OUTCOME_FAILED, NULL, "the database has lost the report of this attempt");
     return false;

@@ -6,14 +6,16 @@
 #include "common/metrics.h"
 #include "common/point.h"
 #include "common/rows.h"
+#include "common/task.h"
 #include "executor/inbox.h"
 
 #define LINGER_US 2000
 #define RETRY_US 200000
 #define BATCH_MOST 1000
 #define IN_FLIGHT_MOST 3
-#define SAY_SHARE 4     /* of what was said, one part more */
-#define REFUSALS_MOST 2 /* after these the error text is left out: it may be the reason */
+#define SAY_SHARE 4      /* of what was said, one part more */
+#define NOTICE_MOST 7000 /* bytes; PostgreSQL takes less than 8,000 */
+#define REFUSALS_MOST 2  /* after these the error text is left out: it may be the reason */
 
 /* What the database was last told, and how many tasks came since. */
 struct said {
@@ -37,7 +39,6 @@ struct report {
 struct batch {
     struct report *report;
     int64_t asked_us;
-    bool again_soon; /* one of them is followed by another attempt before the master would look */
     size_t count;
     struct attempt *attempts[BATCH_MOST];
 };
@@ -286,19 +287,39 @@ static void drop_accepted(struct batch *batch, const PGresult *rows)
 }
 
 /* In a transaction of its own, as the commit of a notice waits for those of all others. */
-static void tell_master(struct report *report)
+static void tell_master(struct report *report, const char *channel, const char *text)
 {
     struct args *args = &report->args;
 
     args_reset(args);
     args_array(args, ARGS_TEXT);
-    args_text(args, "rota_due");
+    args_text(args, channel);
     args_array_end(args);
-    args_text(args, "*");
+    args_text(args, text);
     db_call(report->executor->db, QUERY_NOTIFY, args, NULL, NULL);
 }
 
-/* accepted: inbox numbers; woken; now. */
+/* What waits again soon. */
+static void tell_lanes(struct report *report, const char *lanes)
+{
+    tell_master(report, "rota_due", strlen(lanes) < NOTICE_MOST ? lanes : "*");
+}
+
+/* Queues of which one more may be handed over. */
+static void tell_queues(struct report *report, const PGresult *rows)
+{
+    struct rows_array queues = rows_array(rows, 0, 3);
+
+    for (; queues.count > 0; queues.count--) {
+        const char *text = rows_next(&queues);
+        char queue[TASK_QUEUE_MOST + 1];
+
+        snprintf(queue, sizeof queue, "%.*s", (int)queues.length, text);
+        tell_master(report, "rota_queue", queue);
+    }
+}
+
+/* accepted: inbox numbers; woken; now; queues; lanes. */
 static void on_finished(void *data, const PGresult *rows, const struct fault *fault)
 {
     struct batch *batch = data;
@@ -310,8 +331,9 @@ static void on_finished(void *data, const PGresult *rows, const struct fault *fa
     }
     POINT(FINISH_COMMITTED);
     clock_heard(rows_time(rows, 0, 2), batch->asked_us, clock_boot_us());
-    if (batch->again_soon)
-        tell_master(report);
+    if (!rows_is_null(rows, 0, 4))
+        tell_lanes(report, rows_text(rows, 0, 4));
+    tell_queues(report, rows);
     drop_accepted(batch, rows);
     if (report->one_by_one && !report->queued)
         report->one_by_one = false;
@@ -417,16 +439,6 @@ static void add_column(struct args *args, const struct batch *batch, const struc
     args_array_end(args);
 }
 
-static bool is_again_soon(const struct batch *batch)
-{
-    int64_t poll_ms = batch->report->executor->config->poll_ms;
-
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->attempts[i]->again_ms && batch->attempts[i]->again_ms < 2 * poll_ms)
-            return true;
-    return false;
-}
-
 static int by_inbox(const void *one, const void *other)
 {
     const struct attempt *a = *(struct attempt *const *)one, *b = *(struct attempt *const *)other;
@@ -446,7 +458,6 @@ static void send_batch(struct report *report, struct batch *batch)
     add_state_if_worth(report, args);
     add_column(args, batch, &again);
     report->statements++;
-    batch->again_soon = is_again_soon(batch);
     batch->asked_us = clock_boot_us();
     POINT(FINISH_SENDING);
     db_call(report->executor->db, QUERY_FINISH, args, on_finished, batch);

@@ -82,10 +82,14 @@ static bool is_expected(struct json_object *expected, long status)
 static int64_t asked_wait(const struct request *request)
 {
     struct curl_header *header;
+    char after[64], date[64] = "";
 
     if (curl_easy_header(request->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return 0;
-    return again_after(header->value, clock_database_us());
+    snprintf(after, sizeof after, "%s", header->value); /* the next call reuses it */
+    if (curl_easy_header(request->easy, "Date", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        snprintf(date, sizeof date, "%s", header->value);
+    return again_after(after, *date ? date : NULL, clock_database_us());
 }
 
 static void end_answered(struct request *request, struct requests *requests)
@@ -110,7 +114,12 @@ static void end_failed(struct request *request, struct requests *requests, CURLc
 {
     struct attempt *attempt = request->attempt;
     char error[CURL_ERROR_SIZE + 64];
+    long status = 0;
+    int code;
 
+    if (request->too_large)
+        curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    code = (int)status;
     if (request->too_large)
         snprintf(error, sizeof error,
                  "the answer is larger than %lld bytes (ROTA_EXECUTOR_RESPONSE)",
@@ -119,7 +128,8 @@ static void end_failed(struct request *request, struct requests *requests, CURLc
         snprintf(error, sizeof error, "%s",
                  *request->error ? request->error : curl_easy_strerror(result));
     release(request, requests);
-    run_end(attempt, OUTCOME_FAILED, NULL, error);
+    /* There was an answer, and it will be as large the next time. */
+    run_end(attempt, OUTCOME_FAILED, code ? &code : NULL, error);
 }
 
 /* An end may start the next request, which changes the list: it is read anew each time. */

@@ -1,5 +1,6 @@
 /*
- * What people do with a task that is there: POST /api/v1/tasks/{id}/cancel and /retry, with
+ * What people do with a task that is there: POST /api/v1/tasks/{id}/cancel, /retry and /run-now,
+ * with
  * {"reason"} or nothing.
  *
  * The command is sent also where the database cannot say anything: it is judged where it is
@@ -37,10 +38,15 @@ static const struct action cancel = {.name = "cancel",
 static const struct action retry = {
     .name = "retry", .command = COMMAND_RETRY, .to = STATE_SCHEDULED, .until = WAIT_STORED};
 
+/* Whatever may be handed over next. */
+static const struct action run_now = {
+    .name = "run-now", .command = COMMAND_RUN_NOW, .to = STATE_ASSIGNED, .until = WAIT_STORED};
+
 /* --- Answers --------------------------------------------------------------------------------- */
 
-static void answer_refused(struct question *question, const char *state)
+static void answer_refused(struct question *question, const char *named)
 {
+    const char *state = named ? named : "unknown";
     struct json_object *body = problem_json(
         PROBLEM_INVALID_STATE, web_request_id(question->request), web_path(question->request),
         "the task is in a state that has no such action", NULL);
@@ -101,6 +107,18 @@ static void take_done(struct question *question, const PGresult *rows, const str
     question_free(question);
 }
 
+/* applied; state. What was applied is told by the task as it is now. */
+static void take_judged(struct question *question, const PGresult *rows, const struct fault *fault)
+{
+    if (!fault && !rows_is_null(rows, 0, 0) && !rows_bool(rows, 0, 0)) {
+        answer_refused(question, rows_text(rows, 0, 1));
+        question_free(question);
+        return;
+    }
+    question->answer = take_done;
+    question_ask(question);
+}
+
 /* --- Sending --------------------------------------------------------------------------------- */
 
 static void on_waited(void *data, bool in_time)
@@ -112,8 +130,17 @@ static void on_waited(void *data, bool in_time)
         question_free(question);
         return;
     }
+    if (question->action->until == WAIT_STORED) {
+        SCOPED(scoped_args) struct args args = ARGS_INIT;
+
+        args_uuid(&args, &question->id);
+        args_uuid(&args, &question->command);
+        question->answer = take_judged;
+        question_call(question, QUERY_ACTION_READ, &args);
+        return;
+    }
     question->answer = take_done;
-    question_ask(question, QUERY_TASK_READ);
+    question_ask(question);
 }
 
 static void on_delivered(void *data, const struct bus_position *where, const struct fault *fault)
@@ -144,8 +171,13 @@ static void send_action(struct question *question)
     struct producer *producer = question->producer;
     struct fault fault;
 
-    if (command_send_action(producer->bus, producer->topic, log_node(), question->action->command,
-                            &question->id, question->reason, on_delivered, question, &fault))
+    const struct command_action sent = {.kind = question->action->command,
+                                        .id = question->id,
+                                        .command = question->command,
+                                        .reason = question->reason};
+
+    if (command_send_action(producer->bus, producer->topic, log_node(), &sent, on_delivered,
+                            question, &fault))
         return;
     answer_kafka_fault(question->request, &fault);
     question_free(question);
@@ -231,11 +263,11 @@ static void act(struct producer *producer, struct web_request *request, const st
         return;
     struct question *question =
         mem_new(struct question, .producer = producer, .request = request, .id = id, .after = after,
-                .action = action, .reason = reason, .answer = take_look,
-                .wait_ms = web_prefer_wait(request, WAITERS_MOST_MS));
+                .action = action, .command = uuid_ordered(clock_database_us()), .reason = reason,
+                .answer = take_look, .wait_ms = web_prefer_wait(request, WAITERS_MOST_MS));
 
     if (db_is_ready(producer->db) && producer->schema_fits)
-        question_ask(question, QUERY_TASK_READ);
+        question_ask(question);
     else
         send_action(question);
 }
@@ -248,4 +280,9 @@ void action_cancel(struct web_request *request, void *data)
 void action_retry(struct web_request *request, void *data)
 {
     act(data, request, &retry);
+}
+
+void action_run_now(struct web_request *request, void *data)
+{
+    act(data, request, &run_now);
 }

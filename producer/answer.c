@@ -84,6 +84,31 @@ void answer_parameter(struct web_request *request, enum problem problem, const c
     problem_reply_json(request, problem, body);
 }
 
+/* "7", as the ETag has it. */
+static bool read_tag(int *ret, const char *text)
+{
+    char *end;
+    long number;
+
+    if (*text != '"' || text[1] < '1' || text[1] > '9')
+        return false;
+    number = strtol(text + 1, &end, 10);
+    if (strcmp(end, "\"") != 0 || number > INT_MAX)
+        return false;
+    *ret = (int)number;
+    return true;
+}
+
+bool answer_read_match(int *ret, struct web_request *request)
+{
+    const char *match = web_header(request, "If-Match");
+
+    if (!match || read_tag(ret, match))
+        return true;
+    problem_reply(request, PROBLEM_INVALID_REQUEST, "If-Match must be an ETag, such as \"7\"");
+    return false;
+}
+
 bool answer_read_count(int *ret, struct web_request *request, const char *name, int most)
 {
     const char *text = web_query(request, name);

@@ -30,6 +30,10 @@ void answer_parameter(struct web_request *request, enum problem problem, const c
 /* A query parameter from 1 to `most`. *ret is untouched where there is none; false: answered. */
 bool answer_read_count(int *ret, struct web_request *request, const char *name, int most);
 
+/* The version that the header If-Match names, "7" as the ETag has it. *ret is untouched where there
+ * is none; false: the request is answered. */
+bool answer_read_match(int *ret, struct web_request *request);
+
 /* The path's {id}; false, and the request is answered 404, where it is no UUID. */
 bool answer_read_id(struct uuid *ret, struct web_request *request);
 

@@ -3,9 +3,6 @@
 #include "common/rows.h"
 #include "producer/answer.h"
 
-/* How young a heartbeat shows that a node lives: the default of ROTA_ALIVE, for show only. */
-#define ALIVE_MS 5000
-
 /* Columns of nodes.sql. */
 enum node_column {
     NODE_ID,

@@ -7,6 +7,9 @@
 #include "common/task.h"
 #include "producer/spread.h"
 
+/* How young a heartbeat shows that a node lives: the default of ROTA_ALIVE, for show only. */
+#define ALIVE_MS 5000
+
 struct waiters;
 
 struct producer {
@@ -27,7 +30,8 @@ struct producer {
 /* Routes; `data` is the struct producer. */
 web_handler accept_task, accept_batch, accept_legacy, accept_either, legacy_health;
 web_handler status_task, status_attempts, list_tasks, cluster_nodes, cluster_show;
-web_handler action_cancel, action_retry;
+web_handler action_cancel, action_retry, action_run_now, task_explain;
+web_handler queue_list, queue_get, queue_patch, queue_pause, queue_resume;
 web_handler schedule_list, schedule_get, schedule_put, schedule_delete, schedule_pause;
 web_handler schedule_resume, schedule_trigger, schedule_backfill, schedule_upcoming, schedule_fires;
 web_handler schedule_import, cron_explain;

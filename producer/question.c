@@ -18,21 +18,29 @@ static void on_read(void *data, const PGresult *rows, const struct fault *fault)
     question->answer(question, rows, fault);
 }
 
-void question_ask(struct question *question, enum query query)
+void question_add_keys(const struct question *question, struct args *args)
+{
+    args_uuid(args, &question->id);
+    if (!*question->after.topic) {
+        args_nulls(args, 3);
+        return;
+    }
+    args_text(args, question->after.topic);
+    args_int4(args, question->after.partition);
+    args_int8(args, question->after.offset);
+}
+
+void question_call(struct question *question, enum query query, const struct args *args)
+{
+    db_call(question->producer->db, query, args, on_read, question);
+}
+
+void question_ask(struct question *question)
 {
     SCOPED(scoped_args) struct args args = ARGS_INIT;
 
-    args_uuid(&args, &question->id);
-    if (query == QUERY_TASK_READ && *question->after.topic) {
-        args_text(&args, question->after.topic);
-        args_int4(&args, question->after.partition);
-        args_int8(&args, question->after.offset);
-    } else if (query == QUERY_TASK_READ) {
-        args_null(&args);
-        args_null(&args);
-        args_null(&args);
-    }
-    db_call(question->producer->db, query, &args, on_read, question);
+    question_add_keys(question, &args);
+    question_call(question, QUERY_TASK_READ, &args);
 }
 
 bool question_is_found(const PGresult *rows)

@@ -16,14 +16,20 @@ struct question {
     struct after after;
     int64_t wait_ms;
     const struct action *action; /* where it is about one */
+    struct uuid command;         /* of the action */
     char *reason;                /* of the action; NULL: none */
     void (*answer)(struct question *question, const PGresult *rows, const struct fault *fault);
 };
 
 void question_free(struct question *question);
 
-/* `answer` gets the rows. */
-void question_ask(struct question *question, enum query query);
+/* Reads the task (task_read.sql); `answer` gets the rows. */
+void question_ask(struct question *question);
+
+/* The same with another statement. The keys are its first parameters: the task's id, and topic,
+ * partition and offset of ?after= or nulls. */
+void question_add_keys(const struct question *question, struct args *args);
+void question_call(struct question *question, enum query query, const struct args *args);
 
 /* The header Preference-Applied. */
 void question_say_waited(struct question *question);

@@ -31,6 +31,8 @@ struct json_object *render_actions(const char *state)
         return actions;
     if (state_may_become(read, STATE_CANCELLED))
         json_object_array_add(actions, json_object_new_string("cancel"));
+    if (state_may_become(read, STATE_ASSIGNED))
+        json_object_array_add(actions, json_object_new_string("run-now"));
     if (state_is_final(read) && state_may_become(read, STATE_SCHEDULED))
         json_object_array_add(actions, json_object_new_string("retry"));
     return actions;

@@ -15,8 +15,6 @@
 #include "producer/schedule_render.h"
 #include "producer/status.h"
 
-#include <limits.h>
-
 struct sent {
     struct producer *producer;
     struct web_request *request;
@@ -226,21 +224,6 @@ bool schedule_read_name(char ret[static SCHEDULE_NAME_MOST + 1], struct web_requ
     return false;
 }
 
-/* "7", as the ETag has it. */
-static bool read_tag(int *ret, const char *text)
-{
-    char *end;
-    long number;
-
-    if (*text != '"' || text[1] < '1' || text[1] > '9')
-        return false;
-    number = strtol(text + 1, &end, 10);
-    if (strcmp(end, "\"") != 0 || number > INT_MAX)
-        return false;
-    *ret = (int)number;
-    return true;
-}
-
 static bool refuse_header(struct web_request *request, const char *detail)
 {
     problem_reply(request, PROBLEM_INVALID_REQUEST, "%s", detail);
@@ -254,8 +237,8 @@ static bool read_preconditions(struct edit *edit, struct web_request *request)
 
     if (match && none)
         return refuse_header(request, "If-Match and If-None-Match cannot stand together");
-    if (match && !read_tag(&edit->version, match))
-        return refuse_header(request, "If-Match must be the ETag of the schedule, such as \"7\"");
+    if (!answer_read_match(&edit->version, request))
+        return false;
     if (none && (strcmp(none, "*") != 0 || edit->action != EDIT_PUT))
         return refuse_header(request, "If-None-Match can only be *, of a PUT");
     edit->create_only = none != NULL;

@@ -81,7 +81,7 @@ static void on_status_waited(void *data, bool in_time)
 
     (void)in_time;
     question->wait_ms = 0;
-    question_ask(question, QUERY_TASK_READ);
+    question_ask(question);
 }
 
 static void take_status(struct question *question, const PGresult *rows, const struct fault *fault)
@@ -114,8 +114,7 @@ void status_task(struct web_request *request, void *data)
         !answer_has_database(producer, request))
         return;
     question.wait_ms = web_prefer_wait(request, WAITERS_MOST_MS);
-    question_ask(memcpy(mem_new(struct question, .id = question.id), &question, sizeof question),
-                 QUERY_TASK_READ);
+    question_ask(memcpy(mem_new(struct question, .id = question.id), &question, sizeof question));
 }
 
 /* --- After a POST that waited ---------------------------------------------------------------- */
@@ -142,8 +141,7 @@ void status_created(struct producer *producer, struct web_request *request, cons
                     const struct after *after)
 {
     question_ask(mem_new(struct question, .producer = producer, .request = request, .id = *id,
-                         .after = *after, .answer = take_created),
-                 QUERY_TASK_READ);
+                         .after = *after, .answer = take_created));
 }
 
 /* --- Attempts -------------------------------------------------------------------------------- */
@@ -209,12 +207,14 @@ static void take_attempts(struct question *question, const PGresult *rows,
 void status_attempts(struct web_request *request, void *data)
 {
     struct producer *producer = data;
+    SCOPED(scoped_args) struct args args = ARGS_INIT;
     struct uuid id;
 
     if (!answer_read_id(&id, request) || !answer_knows_parameters(request, NULL, 0) ||
         !answer_has_database(producer, request))
         return;
-    question_ask(mem_new(struct question, .producer = producer, .request = request, .id = id,
-                         .answer = take_attempts),
-                 QUERY_TASK_ATTEMPTS);
+    args_uuid(&args, &id);
+    question_call(mem_new(struct question, .producer = producer, .request = request, .id = id,
+                          .answer = take_attempts),
+                  QUERY_TASK_ATTEMPTS, &args);
 }

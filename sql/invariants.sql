@@ -28,7 +28,8 @@ WHERE s.outcome = 'succeeded'
 UNION ALL
 SELECT 'row of a task that is not there', task_id::text
 FROM (SELECT task_id FROM due UNION ALL SELECT task_id FROM attempt UNION ALL
-      SELECT task_id FROM task_end UNION ALL SELECT task_id FROM task_tag) r
+      SELECT task_id FROM task_end UNION ALL SELECT task_id FROM task_tag UNION ALL
+      SELECT task_id FROM task_action) r
 WHERE NOT EXISTS (SELECT FROM task t WHERE t.id = r.task_id)
 UNION ALL
 SELECT 'waiting task whose last token is not its last attempt', d.task_id::text
@@ -38,7 +39,18 @@ UNION ALL
 SELECT 'started before it was assigned', task_id::text FROM attempt WHERE started_at < assigned_at
 UNION ALL
 SELECT 'assigned before it was due', a.task_id::text
-FROM attempt a JOIN task t ON t.id = a.task_id WHERE a.assigned_at < t.run_at
+FROM attempt a JOIN task t ON t.id = a.task_id
+WHERE a.assigned_at < t.run_at
+  AND NOT EXISTS (SELECT FROM task_action x -- started anew since, which made it due anew
+                  WHERE x.task_id = a.task_id AND x.action = 'retry' AND x.applied AND x.at > a.assigned_at)
+UNION ALL
+SELECT 'permit without its open attempt', p.task_id::text
+FROM permit p
+WHERE NOT EXISTS (SELECT FROM attempt a WHERE a.task_id = p.task_id AND a.outcome IS NULL AND a.limited)
+UNION ALL
+SELECT 'open attempt without its permit', a.task_id::text
+FROM attempt a
+WHERE a.outcome IS NULL AND a.limited AND NOT EXISTS (SELECT FROM permit p WHERE p.task_id = a.task_id)
 UNION ALL
 SELECT 'dead node with a guard, or live one without', n.id::text
 FROM node n

@@ -3,15 +3,27 @@ ALTER TABLE task ADD COLUMN retry jsonb;
 ALTER TABLE schedule_version ADD COLUMN retry jsonb;
 
 -- Attempts before this one that cost one, since the task was made or started anew: due.spent goes
--- with it. Nodes of the version before do not say it; then it counts from 0 again.
-ALTER TABLE attempt ADD COLUMN spent smallint NOT NULL DEFAULT 0;
+-- with it. Null: a master of the version before has handed it over, and the history is counted.
+ALTER TABLE attempt ADD COLUMN spent smallint;
 
--- What people did with a task, by the command's own identity: it has its effect once.
+-- A consumer of the version before copies definitions without that column when it pauses or resumes.
+CREATE FUNCTION keep_schedule_retry() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.retry := NEW.definition -> 'task' -> 'retry';
+    RETURN NEW;
+END $$;
+CREATE TRIGGER schedule_version_retry BEFORE INSERT ON schedule_version
+FOR EACH ROW WHEN (NEW.retry IS NULL AND NEW.definition -> 'task' ? 'retry')
+EXECUTE FUNCTION keep_schedule_retry();
+
+-- What people asked for a task, by the command's own identity. It is judged once: one that is read
+-- again, when the task has gone on, changes nothing.
 CREATE TABLE task_action (
     task_id uuid NOT NULL,
     command uuid NOT NULL,
     action  text NOT NULL,
     reason  text NOT NULL,
+    applied boolean NOT NULL,  -- false: the task was in no state for it
     at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (task_id, command)
 );

@@ -7,7 +7,8 @@
 -- $1 executor, $2 task_id, $3 token, $4 inbox (ascending, each once), $5 started_at, $6 finished_at,
 -- $7 outcome (its place in attempt_outcome, from 1), $8 exit_code, $9 error (null where none has one);
 -- $10 credits (null: as it was said before), $11 read_upto, $12 low; $13 true: wake the master;
--- $14 how long until the next attempt, in ms (null: there is none).
+-- $14 how long until the next attempt, in ms (null: there is none). It also answers the queues of
+-- which permits came back, and the lanes of what waits again within the longest ROTA_POLL.
 WITH settled AS (
     UPDATE attempt a
     SET started_at = coalesce(
@@ -33,18 +34,25 @@ WITH settled AS (
       AND a.task_id = ($2::uuid[])[width_bucket(a.inbox, $4::bigint[])]
       AND a.token = ($3::int[])[width_bucket(a.inbox, $4::bigint[])]
     RETURNING a.task_id, a.token, a.inbox, a.outcome, a.finished_at, a.error, a.cancel_at,
-              a.cancel_reason, a.spent,
+              a.cancel_reason, a.spent, a.limited,
               ($14::bigint[])[width_bucket(a.inbox, $4::bigint[])] AS again_ms
 ), back AS (
     INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
     SELECT t.id, t.queue, t.priority,
            CASE s.outcome WHEN 'returned' THEN t.run_at
                           ELSE clock_timestamp() + s.again_ms * interval '1 ms' END,
-           s.token, s.spent + (s.outcome <> 'returned')::int,
-           CASE WHEN s.outcome = 'returned' AND s.spent = 0
+           s.token, b.spent + (s.outcome <> 'returned')::int,
+           CASE WHEN s.outcome = 'returned' AND b.spent = 0
                 THEN t.run_at + t.start_deadline_ms * interval '1 ms' END
-    FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
+    FROM settled s
+    CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
+    CROSS JOIN LATERAL (
+        SELECT coalesce(s.spent, (
+            SELECT count(*) FROM attempt a
+            WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned')) AS spent
+    ) AS b
     WHERE s.cancel_at IS NULL AND (s.outcome = 'returned' OR s.again_ms IS NOT NULL)
+    RETURNING queue, priority, run_at
 ), ended AS (
     INSERT INTO task_end (task_id, state, reason, ended_at, type, queue, run_at, created_at)
     SELECT t.id,
@@ -57,6 +65,9 @@ WITH settled AS (
     FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
     WHERE s.outcome <> 'succeeded'
       AND (s.cancel_at IS NOT NULL OR (s.outcome <> 'returned' AND s.again_ms IS NULL))
+), given_back AS (
+    DELETE FROM permit WHERE task_id = ANY (ARRAY(SELECT task_id FROM settled WHERE limited))
+    RETURNING queue
 ), said AS (
     UPDATE executor_state
     SET credits = $10::int, read_upto = $11::bigint, low = $12::bigint,
@@ -66,4 +77,8 @@ WITH settled AS (
     SELECT pg_notify('rota_credit', '') WHERE $13::boolean
 )
 SELECT ARRAY(SELECT inbox FROM settled) AS accepted, (SELECT count(*) FROM woken) AS woken,
-       clock_timestamp() AS now;
+       clock_timestamp() AS now, ARRAY(SELECT DISTINCT queue FROM given_back) AS queues,
+       (SELECT string_agg(queue || ' ' || priority || ' ' || (extract(epoch FROM run_at) * 1000000)::bigint,
+                          E'\n')
+        FROM (SELECT queue, priority, min(run_at) AS run_at FROM back
+              WHERE run_at < clock_timestamp() + interval '1 min' GROUP BY queue, priority) AS l) AS lanes;

@@ -24,19 +24,27 @@ WITH lease AS MATERIALIZED (
     FROM open o
     WHERE a.ctid = o.place AND a.outcome IS NULL
     RETURNING a.task_id, a.token, a.outcome, a.finished_at, a.cancel_at, a.cancel_reason,
-              a.spent
+              a.spent, a.limited
+), given_back AS (
+    DELETE FROM permit WHERE task_id = ANY (ARRAY(SELECT task_id FROM settled WHERE limited))
 ), told AS MATERIALIZED (
     SELECT s.*, t.queue, t.priority, t.run_at, t.type, t.created_at, t.on_lost,
-           t.start_deadline_ms,
+           t.start_deadline_ms, b.before,
            s.cancel_at IS NULL
            AND (s.outcome = 'returned'
                 OR (t.on_lost = 'retry'
-                    AND s.spent + 1 < greatest((t.retry ->> 'max_attempts')::int, $7::int))) AS again
-    FROM settled s CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
+                    AND b.before + 1 < greatest((t.retry ->> 'max_attempts')::int, $7::int))) AS again
+    FROM settled s
+    CROSS JOIN LATERAL (SELECT * FROM task t WHERE t.id = s.task_id LIMIT 1) AS t
+    CROSS JOIN LATERAL (
+        SELECT coalesce(s.spent, (
+            SELECT count(*) FROM attempt a
+            WHERE a.task_id = s.task_id AND a.token < s.token AND a.outcome <> 'returned')) AS before
+    ) AS b
 ), back AS (
     INSERT INTO due (task_id, queue, priority, run_at, token, spent, start_by)
-    SELECT task_id, queue, priority, run_at, token, spent + (outcome = 'lost')::int,
-           CASE WHEN outcome = 'returned' AND spent = 0
+    SELECT task_id, queue, priority, run_at, token, before + (outcome = 'lost')::int,
+           CASE WHEN outcome = 'returned' AND before = 0
                 THEN run_at + start_deadline_ms * interval '1 ms' END
     FROM told WHERE again
 ), ended AS (
@@ -44,7 +52,7 @@ WITH lease AS MATERIALIZED (
     SELECT task_id, CASE WHEN cancel_at IS NULL THEN 'failed' ELSE 'cancelled' END::end_state,
            CASE WHEN cancel_at IS NOT NULL THEN coalesce(cancel_reason, '')
                 WHEN on_lost = 'fail' THEN 'lost with its executor'
-                ELSE 'lost with its executor, the last of ' || spent + 1 || ' attempts' END,
+                ELSE 'lost with its executor, the last of ' || before + 1 || ' attempts' END,
            finished_at, type, queue, run_at, created_at
     FROM told WHERE NOT again
 )

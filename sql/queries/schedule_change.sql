@@ -43,6 +43,8 @@ WITH instant AS MATERIALIZED (
         CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(t.tags, '[]')) AS g(tag)
     ) AS g
     WHERE x.tag = g.tag AND x.run_at = g.run_at AND x.task_id = g.id
+), unasked AS (
+    DELETE FROM task_action WHERE task_id = ANY (ARRAY(SELECT task_id FROM back))
 ), unmade AS (
     DELETE FROM task WHERE id = ANY (ARRAY(SELECT task_id FROM back))
 ), closed AS (

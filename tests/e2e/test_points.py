@@ -465,6 +465,19 @@ def a_retry_that_is_read_again_runs_nothing(stage):
     stage.settle(ids, runs=2, state="failed")
 
 
+@story("bounds.committed")
+def a_change_of_a_queue_that_is_read_again_changes_nothing(stage):
+    stage.start()
+    stage.arm_consumers("bounds.committed=kill")
+    answer = stage.cluster.front.request("PATCH", f"/api/v1/queues/{stage.queue}", {"concurrency": 5})
+    assert answer.status == 202, answer
+    died = stage.reached_by_one()
+    other = next(node for node in stage.of("consumer") if node is not died)
+    assert "unchanged=yes" in other.wait_line("event=queue.changed", 40)
+    assert stage.sql("SELECT version, concurrency FROM queue WHERE name = %s", stage.queue) == [(1, 5)]
+    stage.settle(stage.post(8))
+
+
 @story("cancel.between", "cancel.missed")
 def a_task_ends_while_it_is_cancelled(stage):
     stage.start()

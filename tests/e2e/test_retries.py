@@ -1,5 +1,6 @@
 """Retries: which ends are followed by another attempt, when, and what is told of them."""
 
+import concurrent.futures
 import http.server
 import threading
 import time
@@ -102,7 +103,7 @@ def test_what_is_told_while_it_waits(cluster):
     assert shown["retry"] == {"max_attempts": 3, "backoff": "exponential", "initial": "PT1H", "max": "PT1H",
                               "jitter": 0, "on": ["failed", "timed_out"]}
     assert shown["last_error"]["outcome"] == "failed" and "no room" in shown["last_error"]["message"]
-    assert shown["exit_code"] == 75 and shown["reason"] is None and shown["allowed_actions"] == ["cancel"]
+    assert shown["exit_code"] == 75 and shown["reason"] is None and shown["allowed_actions"] == ["cancel", "run-now"]
     left = cluster.value("SELECT extract(epoch FROM d.run_at - a.finished_at)::float FROM due d JOIN attempt a"
                          " ON a.task_id = d.task_id WHERE d.task_id = %s", task["id"])
     assert 3600 <= left < 3605 and shown["next_attempt_at"] > shown["finished_at"]
@@ -216,18 +217,68 @@ def test_a_cancelled_and_an_expired_task_are_started_anew(cluster):
     assert cluster.wait_state(expired, "succeeded")["start_deadline"] is None
 
 
+def test_the_second_of_two_is_refused(cluster):
+    """Both were sent while nobody stored anything; who waits is told what became of its own."""
+    task = cluster.schedule(shell("exit 1"))["id"]
+    cluster.wait_state(task, "failed")
+    consumers = cluster.of("consumer")
+
+    def sent():
+        return sum(node.metric("rota_produce_total", result="ok") or 0 for node in cluster.of("producer"))
+
+    before = sent()
+    for consumer in consumers:
+        consumer.pause()
+    try:
+        assert retry(cluster, task).status == 202
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            second = pool.submit(retry, cluster, task, Prefer="wait=30")
+            wait_until(lambda: sent() >= before + 2, 20, "Kafka has both")
+            for consumer in consumers:
+                consumer.resume()
+            answer = second.result(60)
+    finally:
+        for consumer in consumers:
+            consumer.resume()
+    assert answer.status == 409 and answer.json()["current_state"] in ("scheduled", "assigned", "running", "failed"), answer
+    cluster.wait_state(task, "failed")
+    wait_until(lambda: len(outcomes(cluster, task)) == 2, 20, "it has run once more")
+
+
 def test_what_cannot_be_started_anew(cluster):
     waiting = cluster.schedule({"type": "log", "delay": "PT1H"})["id"]
     done = cluster.schedule({"type": "log"})["id"]
     cluster.wait_state(done, "succeeded")
     cluster.wait_state(waiting, "scheduled")
-    for identity, state, actions in ((waiting, "scheduled", ["cancel"]), (done, "succeeded", [])):
+    for identity, state, actions in ((waiting, "scheduled", ["cancel", "run-now"]), (done, "succeeded", [])):
         answer = retry(cluster, identity)
         assert answer.status == 409 and answer.json()["current_state"] == state, answer
         assert answer.json()["allowed_actions"] == actions
     assert retry(cluster, "01890000-0000-7000-8000-000000000000").status == 404
     answer = cluster.front.post(f"/api/v1/tasks/{done}/retry", {"why": "mended"})
     assert answer.status == 422 and answer.json()["errors"][0]["pointer"] == "#/why", answer
+
+
+def run_now(cluster, identity, **headers):
+    return cluster.front.post(f"/api/v1/tasks/{identity}/run-now", {"reason": "hurry"}, headers)
+
+
+def test_what_waits_runs_now(cluster):
+    """One that is due in an hour, one that waits for its next attempt, one with a start_deadline."""
+    late = cluster.schedule({"type": "log", "delay": "PT1H", "tags": ["soon"], "start_deadline": "PT1M"})["id"]
+    failed = cluster.schedule(shell("exit 1", retry={"max_attempts": 2, "initial": "PT1H", "jitter": 0}))["id"]
+    cluster.wait_state(late, "scheduled")
+    cluster.wait_state(failed, "retrying")
+    answer = run_now(cluster, late, Prefer="wait=10")
+    assert answer.status == 200, answer
+    assert run_now(cluster, failed).status == 202
+    done = cluster.wait_state(late, "succeeded", seconds=3)
+    assert done["run_at"] <= done["started_at"] and done["lateness_ms"] < 2000
+    assert [item["id"] for item in cluster.front.get("/api/v1/tasks?tag=soon").json()["items"]] == [late]
+    assert cluster.wait_state(failed, "failed", seconds=3)["attempt"] == 2
+    answer = run_now(cluster, late)
+    assert answer.status == 409 and answer.json()["current_state"] == "succeeded", answer
+    assert run_now(cluster, "01890000-0000-7000-8000-000000000000").status == 404
 
 
 @pytest.mark.parametrize("retry, pointer", [

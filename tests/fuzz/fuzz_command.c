@@ -39,9 +39,32 @@ static void check_task(const struct command *command)
     check_again(task);
 }
 
+static void check_queue(const struct queue_change *change)
+{
+    struct command_refusal refusal;
+    struct command again;
+    size_t size;
+    SCOPED(scoped_text) char *text = queue_command(change, &size);
+    struct command_record record = {.topic = "t",
+                                    .timestamp_ms = -1,
+                                    .type = "rota.queue.set.v1",
+                                    .value = text,
+                                    .value_size = size};
+
+    assert(queue_name_fits(change->name));
+    assert(change->concurrency >= 0 && change->concurrency <= QUEUE_CONCURRENCY_MOST);
+    assert(change->has_paused || change->has_concurrency || change->has_rate);
+    assert(command_read_record(&again, &record, false, &refusal));
+    SCOPED(scoped_text) char *second = queue_command(again.queue, &size);
+
+    assert(!strcmp(second, text));
+    command_done(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const char *const types[] = {"rota.task.schedule.v1", "rota.task.cancel.v1", NULL};
+    static const char *const types[] = {"rota.task.schedule.v1", "rota.task.cancel.v1", NULL,
+                                        "rota.task.retry.v1", "rota.queue.set.v1"};
     struct command command;
     struct command_refusal refusal;
 
@@ -62,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     assert(!uuid_is_nil(&command.id));
     if (command.kind == COMMAND_TASK)
         check_task(&command);
+    else if (command.kind == COMMAND_QUEUE)
+        check_queue(command.queue);
     else
         assert(g_utf8_validate(command.reason, -1, NULL));
     command_done(&command);

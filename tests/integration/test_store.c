@@ -56,6 +56,16 @@ static void make_schema(const struct config *config)
     db_close(db);
 }
 
+static void send_cancel(struct stage *stage, const struct uuid *id, const char *reason)
+{
+    const struct command_action cancel = {
+        .kind = COMMAND_CANCEL, .id = *id, .command = uuid_random(), .reason = reason};
+    struct fault fault;
+
+    if (!command_send_action(stage->bus, stage->commands, "test", &cancel, on_answer, NULL, &fault))
+        fail_msg("%s", fault.text);
+}
+
 static void open_store(struct stage *stage)
 {
     struct fault fault;
@@ -330,18 +340,15 @@ static void a_cancel_comes_after_what_came_before_it(void **state)
 {
     struct stage stage;
     struct uuid id, late = uuid_random();
-    struct fault fault;
 
     (void)state;
     set_stage(&stage, false);
     for (int i = 0; i < 20; i++) {
         id = post_task(&stage, "{\"type\":\"log\",\"delay\":\"PT1H\"}", NULL);
         if (i % 2)
-            assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &id,
-                                            "not needed", on_answer, NULL, &fault));
+            send_cancel(&stage, &id, "not needed");
     }
-    assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &late, "",
-                                    on_answer, NULL, &fault));
+    send_cancel(&stage, &late, "");
     open_store(&stage);
     pump_until(stored_upto(&stage) == 31);
     assert_int_equal(tasks(&stage), 20);
@@ -356,7 +363,6 @@ static void an_open_attempt_is_asked_to_stop(void **state)
 {
     struct stage stage;
     struct uuid id;
-    struct fault fault;
 
     (void)state;
     set_stage(&stage, false);
@@ -367,8 +373,7 @@ static void an_open_attempt_is_asked_to_stop(void **state)
             "LISTEN rota_x_00000000000040008000000000000001;"
             "INSERT INTO attempt SELECT task_id, 1, '00000000-0000-4000-8000-000000000001', 1, "
             "now() FROM due; DELETE FROM due");
-    assert_true(command_send_action(stage.bus, stage.commands, "test", COMMAND_CANCEL, &id,
-                                    "stop it", on_answer, NULL, &fault));
+    send_cancel(&stage, &id, "stop it");
     pump_until(stored_upto(&stage) == 2);
     assert_string_equal(
         ask_sql(stage.sql, "SELECT cancel_reason FROM attempt WHERE cancel_at IS NOT NULL"),

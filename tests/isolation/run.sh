@@ -60,7 +60,7 @@ awk -v queries="$root/sql/queries" '
 
 "$tester" "$url" <"$work/$name.spec" >"$work/$name.out" 2>&1 || { cat "$work/$name.out"; exit 1; }
 # Instants of this run, and the column widths that follow from them, are not compared.
-sed -E -i 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]+\+00/(now)/g; s/-{3,}/---/g; s/ +/ /g; s/\|35[0-9]{5}\|/|(left)|/' \
+sed -E -i 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]+\+00/(now)/g; s/-{3,}/---/g; s/ +/ /g; s/\|35[0-9]{5}\|/|(left)|/; s/\b1[789][0-9]{14}\b/(us)/g' \
     "$work/$name.out"
 if [[ -n $accept ]]; then
     cp "$work/$name.out" "$expected"

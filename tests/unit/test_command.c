@@ -43,6 +43,67 @@ static void both_kinds_are_read(void **state)
     command_done(&command);
 }
 
+static void a_retry_names_itself(void **state)
+{
+    struct command command;
+    struct command_refusal refusal;
+
+    (void)state;
+    assert_true(read_record(&command, "rota.task.retry.v1",
+                            "{\"id\":\"" ID "\",\"command\":\"" ID "\",\"reason\":\"mended\"}",
+                            false, &refusal));
+    assert_int_equal(command.kind, COMMAND_RETRY);
+    assert_false(uuid_is_nil(&command.command));
+    assert_string_equal(command.reason, "mended");
+    command_done(&command);
+    assert_false(
+        read_record(&command, "rota.task.retry.v1", "{\"id\":\"" ID "\"}", false, &refusal));
+    assert_string_equal(refusal.detail, "#/command: is required");
+}
+
+#define QUEUE(set)                                                                                 \
+    "{\"id\":\"" ID "\",\"name\":\"mail\",\"created_at\":\"2026-11-21T00:00:00Z\",\"set\":" set "}"
+
+/* What is sent is what was read; a null takes a bound away, what is absent stays as it is. */
+static void a_change_of_a_queue_is_read_as_it_was_sent(void **state)
+{
+    static const struct {
+        const char *set;
+        bool paused, concurrency, rate;
+        int number;
+        double per_second, burst;
+    } rows[] = {
+        {"{\"paused\":true,\"reason\":\"why\"}", true, false, false, 0, 0, 0},
+        {"{\"concurrency\":7}", false, true, false, 7, 0, 0},
+        {"{\"concurrency\":null}", false, true, false, 0, 0, 0},
+        {"{\"rate\":{\"per_second\":0.5,\"burst\":1}}", false, false, true, 0, 0.5, 1},
+        {"{\"rate\":{\"per_second\":20,\"burst\":20}}", false, false, true, 0, 20, 20},
+        {"{\"rate\":null}", false, false, true, 0, 0, 0},
+    };
+    char value[512];
+    size_t size;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct command command;
+        struct command_refusal refusal;
+
+        snprintf(value, sizeof value, QUEUE("%s"), rows[i].set);
+        assert_true(read_record(&command, "rota.queue.set.v1", value, false, &refusal));
+        assert_int_equal(command.kind, COMMAND_QUEUE);
+        assert_int_equal(command.queue->has_paused, rows[i].paused);
+        assert_int_equal(command.queue->has_concurrency, rows[i].concurrency);
+        assert_int_equal(command.queue->has_rate, rows[i].rate);
+        assert_int_equal(command.queue->concurrency, rows[i].number);
+        assert_true(command.queue->per_second == rows[i].per_second);
+        assert_true(command.queue->burst == rows[i].burst);
+        SCOPED(scoped_text) char *text = queue_command(command.queue, &size);
+
+        assert_non_null(strstr(text, rows[i].set));
+        command_done(&command);
+    }
+}
+
 static void what_cannot_be_stored_says_why(void **state)
 {
     static const struct {
@@ -60,6 +121,12 @@ static void what_cannot_be_stored_says_why(void **state)
         {"rota.task.schedule.v1", "[]", "invalid-command", "#: must be an object", false},
         {"rota.task.schedule.v1", "{\"id\":\"" ID "\",\"type\":\"mail\"}", "invalid-command",
          "#/type", true},
+        {"rota.queue.set.v1", QUEUE("{}"), "invalid-command",
+         "#/set: must say at least one of paused, concurrency, rate", true},
+        {"rota.queue.set.v1", QUEUE("{\"rate\":{}}"), "invalid-command",
+         "#/set/rate/per_second: is required", true},
+        {"rota.queue.set.v1", "{\"id\":\"" ID "\"}", "invalid-command", "#/name: is required",
+         true},
         {"rota.task.cancel.v1", "{}", "invalid-command", "#/id: is required", false},
         {"rota.task.cancel.v1", "{\"id\":\"" ID "\",\"reason\":7}", "invalid-command", "#/reason",
          true},
@@ -127,6 +194,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_kinds_are_read),
+        cmocka_unit_test(a_retry_names_itself),
+        cmocka_unit_test(a_change_of_a_queue_is_read_as_it_was_sent),
         cmocka_unit_test(what_cannot_be_stored_says_why),
         cmocka_unit_test(too_large_is_refused_before_it_is_read),
         cmocka_unit_test(the_founding_topic_is_read),

@@ -77,6 +77,23 @@ static void forgets_what_nothing_is_expected_of(void **state)
     lanes_clear(&lanes);
 }
 
+/* A hint does not let it go on; a word about its queue does, and that of another queue does not. */
+static void a_held_lane_waits_for_its_queue(void **state)
+{
+    struct lanes lanes = {0};
+
+    (void)state;
+    lanes_hint(&lanes, "a", 0, 50);
+    lanes_find(&lanes, "a", 0)->held_us = 200;
+    lanes_hint(&lanes, "a", 0, 40);
+    assert_int_equal(lane_next(lanes_find(&lanes, "a", 0)), 200);
+    lanes_release(&lanes, "b");
+    assert_int_equal(lane_next(lanes_find(&lanes, "a", 0)), 200);
+    lanes_release(&lanes, "a");
+    assert_int_equal(lane_next(lanes_find(&lanes, "a", 0)), 40);
+    lanes_clear(&lanes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +101,7 @@ int main(void)
         cmocka_unit_test(hint_moves_the_cursor_back),
         cmocka_unit_test(hears_a_notification),
         cmocka_unit_test(forgets_what_nothing_is_expected_of),
+        cmocka_unit_test(a_held_lane_waits_for_its_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,6 +180,28 @@ static void jitter_shortens_by_a_part_that_is_drawn(void **state)
     assert_in_range(most, 9900, 10000);
 }
 
+static void what_the_target_asks_for_is_spread_behind_it(void **state)
+{
+    struct retry retry = retry_of("{\"max\": \"PT20S\", \"jitter\": 0.5}", "http");
+    int64_t least = INT64_MAX, most = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct retry_ended ended = {.outcome = OUTCOME_FAILED,
+                                    .has_code = true,
+                                    .code = 503,
+                                    .spent = 1,
+                                    .after_ms = 10000,
+                                    .task = uuid_random()};
+        int64_t wait = retry_wait_ms(&retry, &ended);
+
+        least = wait < least ? wait : least;
+        most = wait > most ? wait : most;
+    }
+    assert_in_range(least, 10000, 10100);
+    assert_in_range(most, 14900, 15000);
+}
+
 static void no_wait_is_a_millisecond(void **state)
 {
     (void)state;
@@ -194,6 +216,9 @@ static void what_is_read_is_written_in_full(void **state)
     } rows[] = {
         {"shell", "{}",
          "{\"max_attempts\":3,\"backoff\":\"exponential\",\"initial\":\"PT10S\",\"max\":\"PT1H\","
+         "\"jitter\":0.1,\"on\":[\"failed\",\"timed_out\"]}"},
+        {"log", "{\"max\": \"PT5S\"}",
+         "{\"max_attempts\":3,\"backoff\":\"exponential\",\"initial\":\"PT5S\",\"max\":\"PT5S\","
          "\"jitter\":0.1,\"on\":[\"failed\",\"timed_out\"]}"},
         {"http", "{\"initial\": \"PT2H\", \"backoff\": \"linear\", \"jitter\": 1}",
          "{\"max_attempts\":3,\"backoff\":\"linear\",\"initial\":\"PT2H\",\"max\":\"PT2H\","
@@ -275,15 +300,20 @@ static void what_is_wrong_is_named(void **state)
 static void retry_after_is_seconds_or_a_date(void **state)
 {
     (void)state;
-    assert_int_equal(again_after("1", NOW_US), 1000);
-    assert_int_equal(again_after("120", NOW_US), 120000);
-    assert_int_equal(again_after("0", NOW_US), 1);
+    assert_int_equal(again_after("1", NULL, NOW_US), 1000);
+    assert_int_equal(again_after("120", NULL, NOW_US), 120000);
+    assert_int_equal(again_after("0", NULL, NOW_US), 0);
+    assert_int_equal(again_after("9999999999", NULL, NOW_US), 0);
     /* 1795000000 is 2026-11-18 11:06:40 UTC, a Wednesday. */
-    assert_int_equal(again_after("Wed, 18 Nov 2026 11:06:50 GMT", NOW_US), 10000);
-    assert_int_equal(again_after("Wed, 18 Nov 2026 11:06:30 GMT", NOW_US), 1);
-    assert_int_equal(again_after("soon", NOW_US), 0);
-    assert_int_equal(again_after("", NOW_US), 0);
-    assert_int_equal(again_after("-5", NOW_US), 0);
+    assert_int_equal(again_after("Wed, 18 Nov 2026 11:06:50 GMT", NULL, NOW_US), 10000);
+    assert_int_equal(
+        again_after("Wed, 18 Nov 2026 11:06:50 GMT", "Wed, 18 Nov 2026 11:06:47 GMT", NOW_US),
+        3000);
+    assert_int_equal(again_after("Wed, 18 Nov 2026 11:06:50 GMT", "yesterday", NOW_US), 10000);
+    assert_int_equal(again_after("Wed, 18 Nov 2026 11:06:30 GMT", NULL, NOW_US), 0);
+    assert_int_equal(again_after("soon", NULL, NOW_US), 0);
+    assert_int_equal(again_after("", NULL, NOW_US), 0);
+    assert_int_equal(again_after("-5", NULL, NOW_US), 0);
 }
 
 int main(void)
@@ -295,6 +325,7 @@ int main(void)
         cmocka_unit_test(only_the_ends_that_are_named_are_tried_again),
         cmocka_unit_test(what_the_target_asks_for_goes_before_the_backoff_up_to_the_longest),
         cmocka_unit_test(jitter_shortens_by_a_part_that_is_drawn),
+        cmocka_unit_test(what_the_target_asks_for_is_spread_behind_it),
         cmocka_unit_test(no_wait_is_a_millisecond),
         cmocka_unit_test(what_is_read_is_written_in_full),
         cmocka_unit_test(what_is_wrong_is_named),
