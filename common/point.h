@@ -30,11 +30,9 @@
 #define POINT_CANCEL_ASKED "cancel.asked"       /* the open attempt was asked to end */
 #define POINT_EDIT_READ "edit.read"             /* a schedule was read, its change is not written */
 #define POINT_REDRIVE_COMMITTED "redrive.committed" /* it waits again, the offset is not moved */
-#define POINT_BOUNDS_COMMITTED                                                                     \
-    "bounds.committed"                        /* a queue is changed, the offset is not moved       \
-                                               */
-#define POINT_EDIT_COMMITTED "edit.committed" /* it is changed, the offset is not moved */
-#define POINT_CANCEL_MISSED "cancel.missed"   /* no open attempt either; not looked again yet */
+#define POINT_BOUNDS_COMMITTED "bounds.committed"   /* a queue is changed, likewise */
+#define POINT_EDIT_COMMITTED "edit.committed"       /* it is changed, the offset is not moved */
+#define POINT_CANCEL_MISSED "cancel.missed" /* no open attempt either; not looked again yet */
 
 /* consumer: the lease */
 #define POINT_TAKE_SENDING "take.sending"
